@@ -1,0 +1,1 @@
+//! The schema of the eligibility service's database, step by step.

@@ -1,0 +1,1 @@
+//! The schema of the messaging service's database, step by step.

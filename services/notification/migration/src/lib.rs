@@ -1,0 +1,1 @@
+//! The schema of the notification service's database, step by step.

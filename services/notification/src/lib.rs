@@ -1,0 +1,1 @@
+//! The notification service: one email for each message to a portal user.

@@ -1,0 +1,1 @@
+//! Process wiring: settings, telemetry, lifecycle, server, health, database, clock and ids.

@@ -1,0 +1,1 @@
+//! The load generator, and the raw limits that it is held against.

@@ -1,0 +1,1 @@
+//! Stories, refusals, crashes and outages, told to the whole suite from outside.
