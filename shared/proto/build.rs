@@ -21,13 +21,20 @@ const FILES: &[&str] = &[
     "carepost/notification/v1/notification_service.proto",
 ];
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to a build script through its environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     println!("cargo:rerun-if-changed={}", root.display());
 
     let mut compiler = Compiler::new([&root])?;
-    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(FILES)?;
     fs::write(out.join("descriptor_set.bin"), compiler.encode_file_descriptor_set())?;
     fs::write(out.join("access_table.rs"), access_table(&compiler.descriptor_pool())?)?;
     tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
@@ -36,10 +43,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Every RPC with what its method option says of who may call it. An RPC without the option does not build.
 fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
-    let extension =
-        pool.get_extension_by_name("carepost.common.v1.access").ok_or("access.proto declares no method option")?;
+    let extension = pool
+        .get_extension_by_name("carepost.common.v1.access")
+        .ok_or("access.proto declares no method option")?;
     let mut table = String::from("&[\n");
-    for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+    for method in pool
+        .services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
+    {
         let options = method.options();
         let Value::Message(access) = options.get_extension(&extension).into_owned() else {
             return Err("the method option is no message".into());
@@ -52,12 +63,20 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
 }
 
 fn access_row(method: &MethodDescriptor, access: &DynamicMessage) -> Result<String, Box<dyn Error>> {
-    let person = access.get_field_by_name("person").and_then(|value| value.as_bool()).unwrap_or_default();
-    let scope = access.get_field_by_name("scope").and_then(|value| value.as_str().map(str::to_owned));
+    let person = access
+        .get_field_by_name("person")
+        .and_then(|value| value.as_bool())
+        .unwrap_or_default();
+    let scope = access
+        .get_field_by_name("scope")
+        .and_then(|value| value.as_str().map(str::to_owned));
     let scope = scope.filter(|scope| !scope.is_empty());
     if !person && scope.is_none() {
         return Err(format!("{} says nothing of who may call it", method.full_name()).into());
     }
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-    Ok(format!("    RpcAccess {{ path: {path:?}, person: {person}, scope: {scope:?} }}"))
+    let client_streaming = method.is_client_streaming();
+    Ok(format!(
+        "    RpcAccess {{ path: {path:?}, person: {person}, scope: {scope:?}, client_streaming: {client_streaming} }}"
+    ))
 }

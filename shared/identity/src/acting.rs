@@ -76,7 +76,10 @@ mod tests {
     fn a_relayed_session_has_both_names() -> Result<(), IdError> {
         let person = PersonId::parse("staff/1")?;
         let service = ServiceName::parse("emr")?;
-        let actor = Actor::OnBehalf { service: service.clone(), person: person.clone() };
+        let actor = Actor::OnBehalf {
+            service: service.clone(),
+            person: person.clone(),
+        };
         assert_eq!((actor.person(), actor.service()), (Some(&person), Some(&service)));
         Ok(())
     }

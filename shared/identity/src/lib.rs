@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn a_person_is_read_as_written() {
         for text in ["staff/9999", "portal/pu-1", "staff/a/b"] {
-            assert_eq!(PersonId::parse(text).map(|person| person.to_string()), Ok(text.to_owned()));
+            assert_eq!(
+                PersonId::parse(text).map(|person| person.to_string()),
+                Ok(text.to_owned())
+            );
         }
         for text in ["9999", "patient/1", "staff", "Staff/1"] {
             assert_eq!(PersonId::parse(text), Err(IdError::NoPerson));

@@ -11,6 +11,8 @@ pub struct RpcAccess {
     pub person: bool,
     /// The scope with which a service may call it on its own behalf, if any may.
     pub scope: Option<&'static str>,
+    /// Whether the client sends a stream of requests.
+    pub client_streaming: bool,
 }
 
 /// Every RPC of the suite with who may call it. One that is not here can be called by nobody.

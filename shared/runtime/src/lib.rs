@@ -1,1 +1,18 @@
-//! Process wiring: settings, telemetry, lifecycle, server, health, database, clock and ids.
+//! Process wiring: what every service needs around its own work, in one place.
+//!
+//! The wall clock, randomness and the process environment enter the suite here and nowhere else (`clippy.toml` sees to it).
+
+pub mod command;
+pub mod database;
+pub mod health;
+pub mod lifecycle;
+pub mod process;
+pub mod server;
+pub mod settings;
+pub mod telemetry;
+
+mod clock;
+mod ids;
+
+pub use clock::Clock;
+pub use ids::{Backoff, Ids};

@@ -1,0 +1,221 @@
+//! The issuers' public keys: read from a file or a URL, and read again, so that they can be rotated without a restart.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
+};
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::settings::{IdentitySettings, Issuer, KeySource};
+
+/// When somebody should come back whose issuer's keys are not there yet.
+pub(super) const RETRY: Duration = Duration::from_secs(2);
+/// How often keys are read again.
+const REFRESH: Duration = Duration::from_secs(30);
+/// An unknown key id makes the keys be read at once, but not more often than this.
+const EAGER_REFRESH: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_BYTES: usize = 1_024 * 1_024;
+
+/// The keys of all issuers. Clones share them.
+#[derive(Clone)]
+pub struct Keys(Arc<Inner>);
+
+struct Inner {
+    issuers: Vec<Issuer>,
+    sets: RwLock<HashMap<String, Arc<KeySet>>>,
+    last_eager: Mutex<Option<Instant>>,
+    http: Client<HttpsConnector<HttpConnector>, Empty<bytes::Bytes>>,
+}
+
+/// The keys of one issuer, by id.
+pub(super) struct KeySet {
+    keys: HashMap<String, Key>,
+    raw: Vec<u8>,
+}
+
+/// A key with the one algorithm that it is for: a token's header does not choose.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub decoding: DecodingKey,
+    pub algorithm: Algorithm,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("cannot be read: {0}")]
+    File(#[from] std::io::Error),
+    #[error("cannot be fetched")]
+    Fetch,
+    #[error("answered {0}")]
+    Answer(http::StatusCode),
+    #[error("did not answer in time")]
+    Timeout,
+    #[error("is larger than 1 MiB")]
+    TooLarge,
+    #[error("is no JWK set")]
+    Malformed,
+}
+
+impl Keys {
+    /// Reads the keys of all issuers. One that cannot be read is logged, and read again later.
+    ///
+    /// # Errors
+    /// If the machine's root certificates cannot be read.
+    pub async fn load(settings: &IdentitySettings) -> std::io::Result<Self> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let keys = Self(Arc::new(Inner {
+            issuers: settings.issuers.clone(),
+            sets: RwLock::default(),
+            last_eager: Mutex::default(),
+            http: Client::builder(TokioExecutor::new()).build(connector),
+        }));
+        keys.refresh().await;
+        Ok(keys)
+    }
+
+    /// Reads the keys again, now and then, until the process stops.
+    pub async fn keep_fresh(self, stopping: CancellationToken) {
+        while timeout(REFRESH, stopping.cancelled()).await.is_err() {
+            self.refresh().await;
+        }
+    }
+
+    /// An issuer's key. `None`: there is no such key; `Err`: its keys could never be read.
+    pub(super) async fn find(&self, issuer: &str, id: &str) -> Result<Option<Key>, NoKeys> {
+        if let Some(key) = self.known(issuer, id)? {
+            return Ok(Some(key));
+        }
+        if self.may_refresh_now() {
+            self.refresh().await;
+        }
+        self.known(issuer, id)
+    }
+
+    fn known(&self, issuer: &str, id: &str) -> Result<Option<Key>, NoKeys> {
+        if !self.0.issuers.iter().any(|known| known.name == issuer) {
+            return Ok(None);
+        }
+        let sets = self.0.sets.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(sets.get(issuer).ok_or(NoKeys)?.keys.get(id).cloned())
+    }
+
+    /// Whether this key is still one of its issuer's.
+    pub(super) fn holds(&self, issuer: &str, id: &str) -> bool {
+        matches!(self.known(issuer, id), Ok(Some(_)))
+    }
+
+    fn may_refresh_now(&self) -> bool {
+        let mut last = self.0.last_eager.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let may = last.is_none_or(|last| now.duration_since(last) >= EAGER_REFRESH);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
+
+    async fn refresh(&self) {
+        for issuer in &self.0.issuers {
+            let read = timeout(READ_TIMEOUT, self.read(&issuer.keys))
+                .await
+                .unwrap_or(Err(ReadError::Timeout));
+            let set = read.and_then(parse);
+            match set {
+                Ok(set) => self.replace(&issuer.name, set),
+                Err(error) => tracing::warn!(issuer = issuer.name, %error, "the keys of an issuer"),
+            }
+        }
+    }
+
+    fn replace(&self, issuer: &str, set: KeySet) {
+        let mut sets = self.0.sets.write().unwrap_or_else(PoisonError::into_inner);
+        if sets.get(issuer).is_none_or(|old| old.raw != set.raw) {
+            tracing::info!(issuer, keys = set.keys.len(), "read the keys of an issuer");
+            sets.insert(issuer.to_owned(), Arc::new(set));
+        }
+    }
+
+    async fn read(&self, source: &KeySource) -> Result<Vec<u8>, ReadError> {
+        match source {
+            KeySource::File(path) => {
+                let mut raw = Vec::new();
+                let limit = MAX_BYTES as u64 + 1;
+                tokio::fs::File::open(path)
+                    .await?
+                    .take(limit)
+                    .read_to_end(&mut raw)
+                    .await?;
+                if raw.len() > MAX_BYTES {
+                    Err(ReadError::TooLarge)
+                } else {
+                    Ok(raw)
+                }
+            }
+            KeySource::Url(url) => self.fetch(url).await,
+        }
+    }
+
+    async fn fetch(&self, url: &Url) -> Result<Vec<u8>, ReadError> {
+        let uri = url.as_str().parse().map_err(|_| ReadError::Fetch)?;
+        let response = self.0.http.get(uri).await.map_err(|_| ReadError::Fetch)?;
+        if !response.status().is_success() {
+            return Err(ReadError::Answer(response.status()));
+        }
+        let body = Limited::new(response.into_body(), MAX_BYTES)
+            .collect()
+            .await
+            .map_err(|_| ReadError::TooLarge)?;
+        Ok(body.to_bytes().to_vec())
+    }
+}
+
+/// The keys of a known issuer could never be read.
+#[derive(Debug)]
+pub(super) struct NoKeys;
+
+fn parse(raw: Vec<u8>) -> Result<KeySet, ReadError> {
+    let set: JwkSet = serde_json::from_slice(&raw).map_err(|_| ReadError::Malformed)?;
+    let keys = set
+        .keys
+        .iter()
+        .filter_map(|jwk| Some((jwk.common.key_id.clone()?, key(jwk)?)))
+        .collect();
+    Ok(KeySet { keys, raw })
+}
+
+/// The keys that can be used: RS256, ES256 and `EdDSA`, for signatures. Secrets and other curves are left out.
+fn key(jwk: &Jwk) -> Option<Key> {
+    if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
+        return None;
+    }
+    let algorithm = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => Algorithm::ES256,
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
+        _ => return None,
+    };
+    let decoding = DecodingKey::from_jwk(jwk).ok()?;
+    Some(Key { decoding, algorithm })
+}

@@ -1,0 +1,195 @@
+//! The guard at the door of every service: before a handler runs, the call has a place, a trace, a caller who may call it,
+//! and a deadline.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use carepost_proto::{ACCESS_TABLE, RpcAccess};
+use futures::FutureExt;
+use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
+use tokio::{sync::Semaphore, time::Instant};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::{Instrument, Span, field::Empty};
+
+use crate::{
+    authn::Authenticator,
+    deadline::{Deadline, grpc_timeout},
+    status, trace_context,
+};
+
+/// Health answers anybody: Kubernetes' probes have no token. Nothing else does.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+/// Reflection answers every caller with a good token; it is about no organization.
+const REFLECTION: &str = "/grpc.reflection.";
+/// How long a caller who was refused for overload should wait.
+const OVERLOAD_DELAY: Duration = Duration::from_millis(500);
+
+/// Puts the guard around the services of a server.
+#[derive(Clone)]
+pub struct GuardLayer(Arc<Guarding>);
+
+struct Guarding {
+    authenticator: Authenticator,
+    places: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl GuardLayer {
+    /// A guard that lets this many calls in at once, and gives each this long if it asks for no less.
+    #[must_use]
+    pub fn new(authenticator: Authenticator, max_concurrent_calls: usize, timeout: Duration) -> Self {
+        let places = Arc::new(Semaphore::new(max_concurrent_calls));
+        Self(Arc::new(Guarding {
+            authenticator,
+            places,
+            timeout,
+        }))
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard {
+            inner,
+            guarding: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// See [`GuardLayer`].
+#[derive(Clone)]
+pub struct Guard<S> {
+    inner: S,
+    guarding: Arc<Guarding>,
+}
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+impl<S> Service<Request<Body>> for Guard<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Answer<S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The one that was polled ready is called; its clone waits for the next call.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        if request.uri().path().starts_with(HEALTH) {
+            let mut inner = inner;
+            return Box::pin(inner.call(request));
+        }
+        let guarding = Arc::clone(&self.guarding);
+        let span = tracing::info_span!(
+            "rpc",
+            rpc = request.uri().path(),
+            trace_id = Empty,
+            organization = Empty
+        );
+        trace_context::continue_from(&span, request.headers());
+        Box::pin(async move { guarding.answer(inner, request).await }.instrument(span))
+    }
+}
+
+impl Guarding {
+    async fn answer<S>(&self, mut inner: S, mut request: Request<Body>) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        let begun = Instant::now();
+        let Ok(_place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return Ok(refuse(&status::overloaded(OVERLOAD_DELAY), begun));
+        };
+        let access = ACCESS_TABLE.iter().find(|access| access.path == request.uri().path());
+        if let Err(refused) = self.admit(access, &mut request).await {
+            return Ok(refuse(&refused, begun));
+        }
+        let asked = grpc_timeout(request.headers());
+        // A stream of requests has its own bounds: the time between two of them.
+        let span = match access {
+            Some(access) if access.client_streaming => asked,
+            _ => Some(asked.map_or(self.timeout, |asked| asked.min(self.timeout))),
+        };
+        let Some(span) = span else {
+            return settle(AssertUnwindSafe(inner.call(request)).catch_unwind().await, begun);
+        };
+        request.extensions_mut().insert(Deadline::after(span));
+        match tokio::time::timeout(span, AssertUnwindSafe(inner.call(request)).catch_unwind()).await {
+            Ok(answer) => settle(answer, begun),
+            Err(_) => Ok(refuse(&status::deadline_exceeded(), begun)),
+        }
+    }
+
+    async fn admit(&self, access: Option<&RpcAccess>, request: &mut Request<Body>) -> Result<(), Status> {
+        let Some(access) = access else {
+            self.authenticator.verify(request.headers()).await?;
+            if request.uri().path().starts_with(REFLECTION) {
+                return Ok(());
+            }
+            return Err(Status::unimplemented("there is no such RPC"));
+        };
+        let caller = self.authenticator.caller(request.headers(), access).await?;
+        Span::current().record("organization", caller.organization.as_str());
+        request.extensions_mut().insert(caller);
+        Ok(())
+    }
+}
+
+/// A panic is a fault of ours: it ends the call, not the connection.
+fn settle<E>(
+    answer: Result<Result<Response<Body>, E>, Box<dyn std::any::Any + Send>>,
+    begun: Instant,
+) -> Result<Response<Body>, E> {
+    match answer {
+        Ok(Ok(response)) => {
+            let code = response
+                .headers()
+                .get("grpc-status")
+                .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+            note(code, begun);
+            Ok(response)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Ok(refuse(&status::internal(&Panicked), begun)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked")]
+struct Panicked;
+
+fn refuse(refused: &Status, begun: Instant) -> Response<Body> {
+    note(refused.code(), begun);
+    let mut response = Response::new(Body::empty());
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    if refused.add_header(response.headers_mut()).is_err() {
+        response
+            .headers_mut()
+            .insert("grpc-status", HeaderValue::from_static("13"));
+    }
+    response
+}
+
+fn note(code: Code, begun: Instant) {
+    let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(code = ?code, milliseconds, "answered");
+}

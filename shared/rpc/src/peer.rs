@@ -1,0 +1,237 @@
+//! Calling another service of the suite: with a token of our own, within the caller's deadline and trace, and tried again
+//! within a budget where that can help.
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use carepost_identity::OrganizationId;
+use carepost_runtime::{Backoff, settings::Reader};
+use http::{HeaderValue, header::AUTHORIZATION};
+use tokio::{sync::Mutex, time::Instant};
+use tonic::{
+    Code, Request, Response, Status,
+    metadata::MetadataMap,
+    transport::{Channel, Endpoint},
+};
+use tower::retry::budget::{Budget, TpsBudget};
+use url::Url;
+
+use crate::{authn::ORGANIZATION, deadline::Deadline, trace_context};
+
+/// How long a token that was read is used before the file is looked at again.
+const TOKEN_AGE: Duration = Duration::from_secs(10);
+const TRIES: u32 = 3;
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
+
+/// Settings of a peer.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    url: Option<Url>,
+    token_file: Option<PathBuf>,
+    timeout: Duration,
+}
+
+impl PeerSettings {
+    /// Reads the section of this name: `url`, `token_file`, `timeout_ms`.
+    pub fn read(reader: &mut Reader, section: &str) -> Self {
+        let token_file = reader.path(&format!("{section}.token_file"));
+        if token_file.is_none() {
+            reader.fault(&format!("{section}.token_file"), "is required");
+        }
+        Self {
+            url: reader.url(&format!("{section}.url"), &["http"]),
+            token_file,
+            timeout: reader.milliseconds(&format!("{section}.timeout_ms"), 10..=60_000),
+        }
+    }
+}
+
+/// Another service of the suite. Clones share its connection.
+#[derive(Clone)]
+pub struct Peer {
+    name: &'static str,
+    channel: Channel,
+    token: TokenFile,
+    timeout: Duration,
+    budget: Arc<TpsBudget>,
+}
+
+/// Why a peer gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// It does not answer now. What was asked may be asked again.
+    #[error("the service {0} does not answer")]
+    Unavailable(&'static str),
+    /// It refused what was asked.
+    #[error("the service {0} refused: {code:?}", code = .1.code())]
+    Refused(&'static str, Box<Status>),
+}
+
+impl Peer {
+    /// A peer by its settings; it is connected to when it is first called.
+    ///
+    /// # Errors
+    /// If the URL is none that can be called.
+    pub fn new(name: &'static str, settings: &PeerSettings) -> Result<Self, tonic::transport::Error> {
+        let url = settings.url.as_ref().map(Url::to_string).unwrap_or_default();
+        let channel = Endpoint::from_shared(url)?
+            .connect_timeout(Duration::from_secs(2))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        let token = TokenFile::new(settings.token_file.clone().unwrap_or_default());
+        // One try again for five calls, and ten a second in any case.
+        let budget = Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 0.2));
+        Ok(Self {
+            name,
+            channel,
+            token,
+            timeout: settings.timeout,
+            budget,
+        })
+    }
+
+    /// Calls the peer for an organization, no longer than until the deadline.
+    ///
+    /// # Errors
+    /// [`PeerError::Unavailable`] if it does not answer in time, [`PeerError::Refused`] with its own status if it refuses.
+    pub async fn call<Q, A, F>(
+        &self,
+        organization: &OrganizationId,
+        deadline: Option<Deadline>,
+        question: Q,
+        rpc: impl Fn(Channel, Request<Q>) -> F,
+    ) -> Result<A, PeerError>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let span = deadline.map_or(self.timeout, |deadline| deadline.remaining().min(self.timeout));
+        let tries = self.tries(organization, span, question, rpc);
+        let answered = tokio::time::timeout(span, tries).await;
+        answered.unwrap_or_else(|_| Err(PeerError::Unavailable(self.name)))
+    }
+
+    async fn tries<Q, A, F>(
+        &self,
+        organization: &OrganizationId,
+        span: Duration,
+        question: Q,
+        rpc: impl Fn(Channel, Request<Q>) -> F,
+    ) -> Result<A, PeerError>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let begun = Instant::now();
+        let mut failures = 0;
+        loop {
+            let request = self
+                .request(organization, span.saturating_sub(begun.elapsed()), question.clone())
+                .await?;
+            let status = match rpc(self.channel.clone(), request).await {
+                Ok(response) => {
+                    self.budget.deposit();
+                    return Ok(response.into_inner());
+                }
+                Err(status) => status,
+            };
+            failures += 1;
+            if is_answer(status.code()) {
+                return Err(PeerError::Refused(self.name, Box::new(status)));
+            }
+            let passing = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+            if !passing || failures == TRIES || !self.budget.withdraw() {
+                tracing::warn!(peer = self.name, code = ?status.code(), failures, "a peer does not answer");
+                return Err(PeerError::Unavailable(self.name));
+            }
+            tokio::time::sleep(BACKOFF.delay(failures)).await;
+        }
+    }
+
+    async fn request<Q>(
+        &self,
+        organization: &OrganizationId,
+        span: Duration,
+        question: Q,
+    ) -> Result<Request<Q>, PeerError> {
+        let mut request = Request::new(question);
+        request.set_timeout(span);
+        let unreadable = || {
+            tracing::warn!(peer = self.name, "our own token cannot be read");
+            PeerError::Unavailable(self.name)
+        };
+        let bearer = self.token.bearer().await.ok_or_else(unreadable)?;
+        let named = HeaderValue::from_str(organization.as_str()).map_err(|_| unreadable())?;
+        let mut headers = std::mem::take(request.metadata_mut()).into_headers();
+        headers.insert(AUTHORIZATION, bearer);
+        headers.insert(ORGANIZATION, named);
+        trace_context::pass_on(&mut headers);
+        *request.metadata_mut() = MetadataMap::from_headers(headers);
+        Ok(request)
+    }
+}
+
+/// Whether a status is the answer to what was asked. Every other one says that there is no answer now, be it for a fault of
+/// the peer's or of our own token.
+fn is_answer(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+    )
+}
+
+/// A token in a file that somebody else renews.
+#[derive(Clone)]
+struct TokenFile(Arc<(PathBuf, Mutex<Option<ReadToken>>)>);
+
+struct ReadToken {
+    bearer: HeaderValue,
+    modified: Option<SystemTime>,
+    looked: Instant,
+}
+
+impl TokenFile {
+    fn new(path: PathBuf) -> Self {
+        Self(Arc::new((path, Mutex::new(None))))
+    }
+
+    /// The header; none if the file could never be read. One that cannot be read any more stays in use: it ends by itself.
+    async fn bearer(&self) -> Option<HeaderValue> {
+        let (path, token) = &*self.0;
+        let mut token = token.lock().await;
+        if let Some(read) = token.as_ref().filter(|read| read.looked.elapsed() < TOKEN_AGE) {
+            return Some(read.bearer.clone());
+        }
+        let modified = tokio::fs::metadata(path)
+            .await
+            .and_then(|metadata| metadata.modified())
+            .ok();
+        let unchanged = token
+            .as_ref()
+            .is_some_and(|read| modified.is_some() && read.modified == modified);
+        if !unchanged && let Ok(text) = tokio::fs::read_to_string(path).await {
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", text.trim())).ok()?;
+            bearer.set_sensitive(true);
+            *token = Some(ReadToken {
+                bearer,
+                modified,
+                looked: Instant::now(),
+            });
+        }
+        let read = token.as_mut()?;
+        read.looked = Instant::now();
+        Some(read.bearer.clone())
+    }
+}

@@ -1,0 +1,114 @@
+//! The connection to a service's own database.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm_migration::MigratorTrait;
+use url::Url;
+
+use crate::{Backoff, settings::Reader};
+
+/// Settings of the database.
+#[derive(Clone)]
+pub struct DatabaseSettings {
+    url: Option<Url>,
+    connections: u32,
+    acquire_timeout: Duration,
+    statement_timeout: Duration,
+}
+
+impl std::fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("DatabaseSettings")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DatabaseSettings {
+    /// Reads the section `database`.
+    pub fn read(reader: &mut Reader) -> Self {
+        Self {
+            url: reader.url("database.url", &["postgres", "postgresql"]),
+            connections: reader.count("database.max_connections", 1..=1_000),
+            acquire_timeout: reader.milliseconds("database.acquire_timeout_ms", 10..=60_000),
+            statement_timeout: reader.milliseconds("database.statement_timeout_ms", 10..=600_000),
+        }
+    }
+
+    fn options(&self, statement_timeout: Option<Duration>) -> ConnectOptions {
+        let mut options = ConnectOptions::new(self.url.as_ref().map(Url::to_string).unwrap_or_default());
+        options
+            .max_connections(self.connections)
+            .min_connections(1)
+            .connect_timeout(self.acquire_timeout)
+            .acquire_timeout(self.acquire_timeout)
+            // A broken connection shows at its next use; asking before each use would double the round trips of a send.
+            .test_before_acquire(false)
+            // Statements could show what is in them.
+            .sqlx_logging(false);
+        if let Some(timeout) = statement_timeout {
+            options.statement_timeout(timeout);
+        }
+        options
+    }
+}
+
+/// Why a service has no usable database.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// It does not answer, or refuses.
+    #[error("the database cannot be used: {0}")]
+    Unusable(#[from] DbErr),
+    /// Its schema is not this version's.
+    #[error("the database lacks {0} migrations: run `migrate` first")]
+    NotMigrated(usize),
+}
+
+/// Connects, and sees that the schema is this version's.
+///
+/// # Errors
+/// If the database does not answer within 30 seconds, or lacks migrations.
+pub async fn connect<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<DatabaseConnection, DatabaseError> {
+    let database = patiently(settings.options(Some(settings.statement_timeout))).await?;
+    match M::get_pending_migrations(&database).await?.len() {
+        0 => Ok(database),
+        pending => Err(DatabaseError::NotMigrated(pending)),
+    }
+}
+
+/// Brings the database to this version's schema.
+///
+/// # Errors
+/// If the database does not answer within 30 seconds, or a migration fails.
+pub async fn migrate<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<(), DatabaseError> {
+    // A migration may take its time.
+    let database = patiently(settings.options(None)).await?;
+    M::up(&database, None).await?;
+    Ok(database.close().await?)
+}
+
+/// A database that starts together with its service is waited for, within bounds.
+async fn patiently(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    const TRIES: u32 = 12;
+    let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    let mut failures = 0;
+    loop {
+        match Database::connect(options.clone()).await {
+            Ok(database) => return Ok(database),
+            Err(error) if failures == TRIES => return Err(error),
+            Err(_) => failures += 1,
+        }
+        tracing::warn!(failures, "the database does not answer yet");
+        tokio::time::sleep(backoff.delay(failures)).await;
+    }
+}
+
+/// Whether the database answers now, within two seconds.
+pub async fn answers(database: &DatabaseConnection) -> bool {
+    matches!(
+        tokio::time::timeout(Duration::from_secs(2), database.ping()).await,
+        Ok(Ok(()))
+    )
+}
