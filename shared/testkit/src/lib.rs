@@ -1,1 +1,21 @@
-//! Private PostgreSQL and RabbitMQ, an SMTP server that follows a script, a clock to set, tokens.
+//! Support for tests: private PostgreSQL and RabbitMQ, an SMTP server that follows a script, tokens, directories read from
+//! files, and a TCP proxy that can be cut.
+//!
+//! Functions here panic, with a message that says what is wrong, when the machine does not give what a test needs: such a
+//! fault is the environment's, and no test can go on without it. A clock to set is `carepost_runtime::Clock::manual`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "test support: it asks the real clock and environment, fails loudly, and says so when it installs something"
+)]
+
+pub mod ports;
+pub mod servers;
+pub mod smtp;
+
+pub use servers::Servers;
+pub use smtp::SmtpServer;
