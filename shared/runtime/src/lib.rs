@@ -12,7 +12,9 @@ pub mod settings;
 pub mod telemetry;
 
 mod clock;
+mod database_fault;
 mod ids;
 
 pub use clock::Clock;
+pub use database_fault::DatabaseFault;
 pub use ids::{Backoff, Ids};
