@@ -1,1 +1,22 @@
 //! The schema of the messaging service's database, step by step.
+//!
+//! Every table is keyed by organization first, so that tenants can be spread over databases or shards without a redesign.
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_conversations;
+mod m0002_outbox;
+
+/// All migrations, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_conversations::Migration),
+            Box::new(m0002_outbox::Migration),
+        ]
+    }
+}

@@ -1,0 +1,113 @@
+//! The composition root: the only file that names every concrete part of the service.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use carepost_broker::{publisher::RabbitPublisher, relay::Relay};
+use carepost_messaging_migration::Migrator;
+use carepost_proto::{DESCRIPTOR_SET, messaging::v1::messaging_service_server::MessagingServiceServer};
+use carepost_rpc::{
+    authn::{Authenticator, Keys},
+    guard::GuardLayer,
+    peer::Peer,
+};
+use carepost_runtime::{
+    Clock, Ids, database, health,
+    lifecycle::Lifecycle,
+    process::Fatal,
+    server::{self, ServerSettings},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{eligibility::Eligibility, rpc::Messaging, settings::Settings, store::Store};
+
+const SERVICES: &[&str] = &["carepost.messaging.v1.MessagingService"];
+/// How often old requests are forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Starts the service within a life, and tells where it listens.
+///
+/// # Errors
+/// If the database cannot be used, the port is taken, or the machine's root certificates cannot be read.
+pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fatal> {
+    let database = database::connect::<Migrator>(&settings.database).await?;
+    let keys = Keys::load(&settings.identity).await?;
+    let authenticator = Authenticator::new(settings.identity, keys.clone(), Clock::system());
+    let outbox = Arc::new(Notify::new());
+    let messaging = Messaging {
+        store: Store::new(database.clone()),
+        eligibility: Eligibility::new(Peer::new("eligibility", &settings.eligibility)?),
+        clock: Clock::system(),
+        ids: Ids,
+        limits: settings.limits,
+        outbox: Arc::clone(&outbox),
+    };
+    let relay = Relay {
+        db: database.clone(),
+        publisher: RabbitPublisher::new(settings.broker),
+        clock: Clock::system(),
+        ids: Ids,
+        wake: outbox,
+        settings: settings.outbox,
+    };
+
+    let (reporter, health) = tonic_health::server::health_reporter();
+    life.spawn(
+        "health",
+        health::follow_database(reporter, SERVICES, database, life.stopping()),
+    );
+    life.spawn("keys", keys.keep_fresh(life.stopping()));
+    life.spawn("relay", relay.run(life.stopping()));
+    life.spawn("sweep", sweep(messaging.store.clone(), life.stopping()));
+    serve(&settings.server, authenticator, messaging, health, &life).await
+}
+
+async fn serve(
+    settings: &ServerSettings,
+    authenticator: Authenticator,
+    messaging: Messaging,
+    health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
+    life: &Lifecycle,
+) -> Result<SocketAddr, Fatal> {
+    let incoming = settings.bind().await?;
+    let address = incoming.local_addr()?;
+    let service = MessagingServiceServer::new(messaging).max_decoding_message_size(settings.max_request_bytes);
+    let router = settings
+        .builder()
+        .layer(GuardLayer::new(
+            authenticator,
+            settings.max_concurrent_calls,
+            settings.call_timeout,
+        ))
+        .add_service(health)
+        .add_service(server::reflection(DESCRIPTOR_SET)?)
+        .add_service(service);
+    let stopping = life.stopping();
+    life.spawn("server", async move {
+        if let Err(error) = router
+            .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned())
+            .await
+        {
+            tracing::error!(%error, "the server failed");
+        }
+    });
+    tracing::info!(%address, "messaging is ready");
+    Ok(address)
+}
+
+/// Forgets old requests, now and then, until the process stops.
+async fn sweep(store: Store, stopping: CancellationToken) {
+    let clock = Clock::system();
+    while tokio::time::timeout(SWEEP, stopping.cancelled()).await.is_err() {
+        loop {
+            match store.sweep_requests(clock.now()).await {
+                Ok(true) if !stopping.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old requests could not be removed");
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What a message is, who gets it, and what a send writes: pure. No I/O, no clock, no randomness.
+
+mod denial;
+mod parties;
+mod redact;
+mod send;
+mod text;
+mod view;
+
+pub use denial::{ChartAccess, Decision, Denial};
+pub use parties::{Parties, PartyFault};
+pub use redact::{told_to_portal_user, told_to_staff_replying, told_to_staff_starting};
+pub use send::{Made, MissingName, NewConversation, NewMessage, Start, Thread};
+pub use text::{Body, Limits, Subject, TextFault};
+pub use view::{Answered, Conversation, Kind, Mailbox, Message, Participant, Regarding};

@@ -1,0 +1,115 @@
+//! What is read back: conversations and messages as one of their participants sees them.
+
+use std::fmt;
+
+use carepost_identity::{ChartId, PersonId};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Which parties a conversation has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One staff member and one portal user, regarding one chart (C1).
+    Portal,
+    /// Staff only (C2).
+    Staff,
+}
+
+/// The chart that a conversation regards.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Regarding {
+    /// The chart.
+    pub chart: ChartId,
+    /// A copy of the patient's name.
+    pub patient_name: String,
+}
+
+/// A party of a conversation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Participant {
+    /// Who.
+    pub person: PersonId,
+    /// A copy of their name.
+    pub display_name: String,
+}
+
+/// A conversation as its reader sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id.
+    pub id: Uuid,
+    /// Which parties it has.
+    pub kind: Kind,
+    /// What it regards.
+    pub regarding: Option<Regarding>,
+    /// Its subject.
+    pub subject: String,
+    /// Everybody in it, by id.
+    pub participants: Vec<Participant>,
+    /// When it was started.
+    pub created_at: DateTime<Utc>,
+    /// When its newest message was accepted.
+    pub last_message_at: DateTime<Utc>,
+    /// The sequence of its newest message.
+    pub last_sequence: i64,
+    /// How many of its messages the reader has not read.
+    pub unread: i64,
+}
+
+/// A message as its reader sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: Uuid,
+    /// Its conversation.
+    pub conversation: Uuid,
+    /// Its place in the conversation, from 1.
+    pub sequence: i64,
+    /// Who wrote it.
+    pub sender: PersonId,
+    /// What it says.
+    pub body: String,
+    /// When it was accepted.
+    pub sent_at: DateTime<Utc>,
+    /// Whether the reader has yet to read it.
+    pub unread: bool,
+}
+
+/// A person's badge, and how new it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Unread messages in active conversations (I3).
+    pub unread: i64,
+    /// Grows with every change.
+    pub revision: i64,
+}
+
+/// What was answered to a call with a request id: enough to give the same answer again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The conversation.
+    pub conversation: Uuid,
+    /// The message that was sent, if one was.
+    pub message: Option<Uuid>,
+    /// The sequence of the message, or up to which was read.
+    pub sequence: i64,
+    /// How many messages of the conversation the person had not read after it.
+    pub conversation_unread: i64,
+    /// The person's mailbox after it.
+    pub mailbox: Mailbox,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+macro_rules! keep_to_oneself {
+    ($($name:ident)*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+// They hold names or text.
+keep_to_oneself!(Regarding Participant Conversation Message);

@@ -1,0 +1,26 @@
+//! `GetConversation`: for its participants, for ever (C5, C6).
+
+use carepost_proto::messaging::v1::{GetConversationRequest, GetConversationResponse};
+use carepost_rpc::{Violations, status::not_found};
+use tonic::Status;
+
+use super::{Call, Messaging, convert, status};
+
+pub(super) async fn handle(
+    messaging: &Messaging,
+    call: Call,
+    request: GetConversationRequest,
+) -> Result<GetConversationResponse, Status> {
+    let mut violations = Violations::default();
+    let id = violations.uuid("conversation_id", &request.conversation_id);
+    let id = violations.finish(id)?;
+    let found = messaging
+        .store
+        .conversation(&call.caller.organization, &call.person, id)
+        .await;
+    let found = found.map_err(|error| status::of_store(&error))?;
+    let conversation = found.ok_or_else(|| not_found("conversation"))?;
+    Ok(GetConversationResponse {
+        conversation: Some(convert::conversation(conversation)),
+    })
+}

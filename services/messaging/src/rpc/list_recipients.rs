@@ -1,0 +1,102 @@
+//! `ListRecipients`: whom the caller may write to now (R2), as eligibility says.
+
+use carepost_identity::{ChartId, PersonId};
+use carepost_proto::{
+    eligibility::v1::{
+        ListEligibleRecipientsRequest, PortalUsersForStaff, Relationship as Related, StaffForPortalUser, StaffForStaff,
+        list_eligible_recipients_request::List,
+    },
+    messaging::v1::{ConversationKind, ListRecipientsRequest, ListRecipientsResponse, Recipient, Relationship},
+};
+use carepost_rpc::{
+    Violations,
+    peer::PeerError,
+    status::{internal, unavailable},
+};
+use tonic::{Code, Status};
+
+use super::{Call, Messaging};
+
+pub(super) async fn handle(
+    messaging: &Messaging,
+    call: Call,
+    request: ListRecipientsRequest,
+) -> Result<ListRecipientsResponse, Status> {
+    let asked = parse(&call.person, &request)?;
+    let answer = messaging
+        .eligibility
+        .recipients(&call.caller.organization, call.deadline, asked)
+        .await;
+    let answer = answer.map_err(|error| refused(&error))?;
+    let recipients = answer.recipients.into_iter().map(|recipient| Recipient {
+        relationship: relationship(recipient.relationship()).into(),
+        person: recipient.person,
+        display_name: recipient.display_name,
+    });
+    Ok(ListRecipientsResponse {
+        recipients: recipients.collect(),
+        next_page_token: answer.next_page_token,
+    })
+}
+
+fn parse(person: &PersonId, request: &ListRecipientsRequest) -> Result<ListEligibleRecipientsRequest, Status> {
+    let mut violations = Violations::default();
+    let chart = request
+        .chart_id
+        .as_ref()
+        .map(|id| violations.take("chart_id", ChartId::parse(id)).map(String::from));
+    let page_size = i32::try_from(violations.page_size(request.page_size)).unwrap_or_default();
+    let list = match (person, request.kind()) {
+        (PersonId::Staff(staff), ConversationKind::Staff) => Some(List::StaffForStaff(StaffForStaff {
+            staff_id: staff.to_string(),
+            chart_id: chart.flatten(),
+        })),
+        (PersonId::Portal(_), ConversationKind::Staff) | (_, ConversationKind::Unspecified) => {
+            violations.add("kind", "must be one that the caller can start");
+            None
+        }
+        (person, ConversationKind::Portal) => {
+            if chart.is_none() {
+                violations.add("chart_id", "a portal conversation regards a chart");
+            }
+            chart.flatten().map(|chart_id| match person {
+                PersonId::Staff(id) => List::PortalUsersForStaff(PortalUsersForStaff {
+                    staff_id: id.to_string(),
+                    chart_id,
+                }),
+                PersonId::Portal(id) => List::StaffForPortalUser(StaffForPortalUser {
+                    portal_user_id: id.to_string(),
+                    chart_id,
+                }),
+            })
+        }
+    };
+    let list = violations.finish(list)?;
+    Ok(ListEligibleRecipientsRequest {
+        list: Some(list),
+        page_size,
+        page_token: request.page_token.clone(),
+    })
+}
+
+/// The page token is eligibility's, and the one field that it may find wrong.
+fn refused(error: &PeerError) -> Status {
+    match error {
+        PeerError::Unavailable(_) => unavailable("eligibility", std::time::Duration::from_secs(1)),
+        PeerError::Refused(_, status) if status.code() == Code::InvalidArgument => {
+            let mut violations = Violations::default();
+            violations.add("page_token", "is not a page token of this list");
+            carepost_rpc::status::invalid_fields(violations.into_inner())
+        }
+        error => internal(error),
+    }
+}
+
+fn relationship(related: Related) -> Relationship {
+    match related {
+        Related::Unspecified => Relationship::Unspecified,
+        Related::Self_ => Relationship::Self_,
+        Related::Guardian => Relationship::Guardian,
+        Related::Guarantor => Relationship::Guarantor,
+    }
+}

@@ -1,0 +1,115 @@
+//! `carepost.messaging.v1.MessagingService`: one file for each RPC.
+
+mod convert;
+mod get_conversation;
+mod get_unread_count;
+mod list_conversations;
+mod list_messages;
+mod list_recipients;
+mod mark_read;
+mod replay;
+mod reply;
+mod start_conversation;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use carepost_identity::PersonId;
+use carepost_proto::messaging::v1::{
+    GetConversationRequest, GetConversationResponse, GetUnreadCountRequest, GetUnreadCountResponse,
+    ListConversationsRequest, ListConversationsResponse, ListMessagesRequest, ListMessagesResponse,
+    ListRecipientsRequest, ListRecipientsResponse, MarkReadRequest, MarkReadResponse, ReplyRequest, ReplyResponse,
+    StartConversationRequest, StartConversationResponse, messaging_service_server::MessagingService,
+};
+use carepost_rpc::{Caller, deadline::Deadline};
+use carepost_runtime::{Clock, Ids};
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::{
+    domain::{Limits, Made},
+    eligibility::Eligibility,
+    store::{Store, Write},
+};
+
+/// What the RPCs work with.
+#[derive(Clone)]
+pub struct Messaging {
+    /// Conversations and mailboxes.
+    pub store: Store,
+    /// Who may write to whom.
+    pub eligibility: Eligibility,
+    /// The time.
+    pub clock: Clock,
+    /// Fresh ids.
+    pub ids: Ids,
+    /// Limits of what is written.
+    pub limits: Limits,
+    /// Wakes the outbox relay.
+    pub outbox: Arc<Notify>,
+}
+
+/// Who calls, until when.
+struct Call {
+    caller: Caller,
+    person: PersonId,
+    deadline: Deadline,
+}
+
+impl Call {
+    fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        let caller = Caller::of(request)?;
+        let person = caller.person()?.clone();
+        Ok(Self {
+            caller,
+            person,
+            deadline: Deadline::of(request, Duration::from_secs(10)),
+        })
+    }
+
+    fn write(&self, now: DateTime<Utc>) -> Write<'_> {
+        Write {
+            organization: &self.caller.organization,
+            actor: &self.caller.actor,
+            now,
+        }
+    }
+}
+
+impl Messaging {
+    /// The time and fresh ids, for one send.
+    fn made(&self) -> Made {
+        let now = self.clock.now();
+        Made {
+            conversation: self.ids.next(now),
+            message: self.ids.next(now),
+            event: self.ids.next(now),
+            now,
+        }
+    }
+}
+
+/// Each RPC: who calls, then the handler of its file.
+macro_rules! rpcs {
+    ($($rpc:ident: $request:ty => $response:ty;)*) => {
+        #[async_trait]
+        impl MessagingService for Messaging {
+            $(async fn $rpc(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                let call = Call::of(&request)?;
+                $rpc::handle(self, call, request.into_inner()).await.map(Response::new)
+            })*
+        }
+    };
+}
+
+rpcs! {
+    start_conversation: StartConversationRequest => StartConversationResponse;
+    reply: ReplyRequest => ReplyResponse;
+    get_conversation: GetConversationRequest => GetConversationResponse;
+    list_conversations: ListConversationsRequest => ListConversationsResponse;
+    list_messages: ListMessagesRequest => ListMessagesResponse;
+    mark_read: MarkReadRequest => MarkReadResponse;
+    get_unread_count: GetUnreadCountRequest => GetUnreadCountResponse;
+    list_recipients: ListRecipientsRequest => ListRecipientsResponse;
+}

@@ -1,0 +1,52 @@
+//! How this service refuses.
+
+use std::time::Duration;
+
+use carepost_proto::common::v1::ErrorReason;
+use carepost_rpc::{
+    peer::PeerError,
+    status::{internal, not_eligible, refusal, unavailable},
+};
+use carepost_runtime::DatabaseFault;
+use tonic::Status;
+use tonic_types::PreconditionViolation;
+
+use crate::{domain::Denial, eligibility::NoDecision, store::StoreError};
+
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The store did not do what it was asked.
+pub(super) fn of_store(error: &StoreError) -> Status {
+    match error {
+        StoreError::Database(DatabaseFault::Unavailable) => unavailable("database", RETRY),
+        // Whoever can lose this race rereads first; to lose it twice means that the row came and went.
+        StoreError::KnownRequest => unavailable("database", RETRY),
+        error => internal(error),
+    }
+}
+
+/// There is no decision.
+pub(super) fn of_no_decision(error: &NoDecision) -> Status {
+    match error {
+        NoDecision::Peer(PeerError::Unavailable(_)) => unavailable("eligibility", RETRY),
+        error => internal(error),
+    }
+}
+
+/// The sender may not write now.
+pub(super) fn of_denials(denials: Vec<Denial>) -> Status {
+    let violations = denials.into_iter().map(|denial| {
+        let name = denial.reason.as_str_name().trim_start_matches("ELIGIBILITY_REASON_");
+        let subject = denial.party.map(|party| party.to_string()).unwrap_or_default();
+        PreconditionViolation::new(name, subject, denial.remedy)
+    });
+    not_eligible(violations.collect())
+}
+
+/// The request id was used for another content.
+pub(super) fn reused() -> Status {
+    refusal(
+        ErrorReason::RequestIdReused,
+        "the request_id was used for a request with other content",
+    )
+}

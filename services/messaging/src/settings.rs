@@ -1,0 +1,62 @@
+//! The settings of the service: `config/default.toml` explains each.
+
+use std::path::Path;
+
+use carepost_broker::{relay::RelaySettings, settings::BrokerSettings};
+use carepost_rpc::{authn::IdentitySettings, peer::PeerSettings};
+use carepost_runtime::{
+    database::DatabaseSettings,
+    server::ServerSettings,
+    settings::{Faults, Reader},
+    telemetry::TelemetrySettings,
+};
+
+use crate::domain::Limits;
+
+const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// The settings, parsed and checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Logs and traces.
+    pub telemetry: TelemetrySettings,
+    /// The gRPC server.
+    pub server: ServerSettings,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// Whose calls are accepted.
+    pub identity: IdentitySettings,
+    /// Limits of what is written.
+    pub limits: Limits,
+    /// The eligibility service.
+    pub eligibility: PeerSettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// The outbox relay.
+    pub outbox: RelaySettings,
+}
+
+impl Settings {
+    /// Reads the defaults, the file and the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn load(file: Option<&Path>) -> Result<Self, Faults> {
+        let mut reader = Reader::load(DEFAULTS, file)?;
+        let settings = Self {
+            telemetry: TelemetrySettings::read(&mut reader),
+            server: ServerSettings::read(&mut reader),
+            database: DatabaseSettings::read(&mut reader),
+            identity: IdentitySettings::read(&mut reader),
+            limits: Limits {
+                subject: reader.count("limits.subject_characters", 1..=1_000),
+                body: reader.count("limits.body_characters", 1..=60_000),
+                recipients: reader.count("limits.recipients", 1..=50),
+            },
+            eligibility: PeerSettings::read(&mut reader, "eligibility"),
+            broker: BrokerSettings::read(&mut reader, "carepost-messaging"),
+            outbox: RelaySettings::read(&mut reader),
+        };
+        reader.finish(settings)
+    }
+}

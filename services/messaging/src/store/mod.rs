@@ -1,0 +1,83 @@
+//! Conversations and mailboxes on disk. One file for each transaction or read; what comes out is of the domain.
+//!
+//! Locks are taken in one order: conversation, participants, mailboxes, each in the order of their ids. What is counted is
+//! counted in a statement after the locks, or computed from locked rows alone.
+
+mod entity;
+mod list_conversations;
+mod list_messages;
+mod mailbox;
+mod mark_read;
+mod open;
+mod rows;
+mod send;
+mod share_conversation;
+mod sweep;
+
+use carepost_identity::{Actor, OrganizationId};
+use carepost_runtime::DatabaseFault;
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseConnection;
+
+pub use list_conversations::ConversationPosition;
+pub use open::Opened;
+pub use send::Sent;
+
+/// The store of one database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: DatabaseConnection,
+}
+
+/// Who writes, for whom and when: every transaction is given it, so that an audit trail can be added beside each write.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The organization.
+    pub organization: &'a OrganizationId,
+    /// Who acts, and on whose behalf.
+    pub actor: &'a Actor,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// By which a repeated request is known, together with organization and person.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestKey<'a> {
+    /// The RPC.
+    pub rpc: &'static str,
+    /// The client's id of the request.
+    pub id: &'a str,
+    /// A digest of its content.
+    pub digest: [u8; 32],
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The same request was carried out meanwhile: read its answer.
+    #[error("the request was carried out meanwhile")]
+    KnownRequest,
+    /// The database.
+    #[error(transparent)]
+    Database(DatabaseFault),
+    /// What is stored is not what this version writes.
+    #[error("a stored {0} cannot be read")]
+    Corrupt(&'static str),
+}
+
+impl<E: Into<DatabaseFault>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        match error.into() {
+            DatabaseFault::Conflict { constraint } if constraint.starts_with("request") => Self::KnownRequest,
+            fault => Self::Database(fault),
+        }
+    }
+}
+
+impl Store {
+    /// The store of this database.
+    #[must_use]
+    pub fn new(database: DatabaseConnection) -> Self {
+        Self { database }
+    }
+}

@@ -1,0 +1,77 @@
+//! Rows into values of the domain.
+
+use carepost_identity::{ChartId, PersonId};
+
+use super::{StoreError, entity};
+use crate::domain::{Conversation, Kind, Message, Participant, Regarding};
+
+pub(super) const PORTAL: i16 = 1;
+pub(super) const STAFF: i16 = 2;
+
+pub(super) fn kind_number(kind: Kind) -> i16 {
+    match kind {
+        Kind::Portal => PORTAL,
+        Kind::Staff => STAFF,
+    }
+}
+
+pub(super) fn person(text: &str) -> Result<PersonId, StoreError> {
+    PersonId::parse(text).map_err(|_| StoreError::Corrupt("person"))
+}
+
+pub(super) fn chart(text: String) -> Result<ChartId, StoreError> {
+    ChartId::parse(text).map_err(|_| StoreError::Corrupt("chart"))
+}
+
+/// A conversation, as the one of its participants sees it whose unread count is given.
+pub(super) fn conversation(
+    row: entity::conversation::Model,
+    participants: Vec<entity::participant::Model>,
+    unread: i64,
+) -> Result<Conversation, StoreError> {
+    let kind = match row.kind {
+        PORTAL => Kind::Portal,
+        STAFF => Kind::Staff,
+        _ => return Err(StoreError::Corrupt("conversation")),
+    };
+    let regarding = match row.chart_id {
+        None => None,
+        Some(id) => Some(Regarding {
+            chart: chart(id)?,
+            patient_name: row.patient_name.unwrap_or_default(),
+        }),
+    };
+    Ok(Conversation {
+        id: row.id,
+        kind,
+        regarding,
+        subject: row.subject,
+        participants: participants.into_iter().map(participant).collect::<Result<_, _>>()?,
+        created_at: row.created_at,
+        last_message_at: row.last_message_at,
+        last_sequence: row.last_sequence,
+        unread,
+    })
+}
+
+fn participant(row: entity::participant::Model) -> Result<Participant, StoreError> {
+    Ok(Participant {
+        person: person(&row.person)?,
+        display_name: row.display_name,
+    })
+}
+
+/// A message, as the one sees it who has read up to `last_read`.
+pub(super) fn message(row: entity::message::Model, reader: &PersonId, last_read: i64) -> Result<Message, StoreError> {
+    let sender = person(&row.sender)?;
+    let unread = row.sequence > last_read && sender != *reader;
+    Ok(Message {
+        id: row.id,
+        conversation: row.conversation_id,
+        sequence: row.sequence,
+        sender,
+        body: row.body,
+        sent_at: row.sent_at,
+        unread,
+    })
+}
