@@ -19,6 +19,7 @@ use tower::{Layer, Service};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
+    Violations,
     authn::Authenticator,
     deadline::{Deadline, grpc_timeout},
     status, trace_context,
@@ -159,16 +160,34 @@ fn settle<E>(
 ) -> Result<Response<Body>, E> {
     match answer {
         Ok(Ok(response)) => {
-            let code = response
-                .headers()
+            let headers = response.headers();
+            let code = headers
                 .get("grpc-status")
                 .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+            // Every refusal of ours has details. One without them is tonic's, about a request that no handler saw.
+            if !headers.contains_key("grpc-status-details-bin")
+                && let Some(refused) = unreadable(code)
+            {
+                return Ok(refuse(&refused, begun));
+            }
             note(code, begun);
             Ok(response)
         }
         Ok(Err(error)) => Err(error),
         Err(_) => Ok(refuse(&status::internal(&Panicked), begun)),
     }
+}
+
+/// What tonic says of a request that it cannot hand to a handler, in our words.
+fn unreadable(code: Code) -> Option<Status> {
+    let what = match code {
+        Code::OutOfRange => "the request is larger than allowed",
+        Code::Internal => "the request is no message of this RPC",
+        _ => return None,
+    };
+    let mut violations = Violations::default();
+    violations.add("", what);
+    Some(status::invalid_fields(violations.into_inner()))
 }
 
 #[derive(Debug, thiserror::Error)]

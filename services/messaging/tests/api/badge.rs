@@ -123,7 +123,7 @@ async fn i3_the_badge_is_right_after_sends_and_reads_at_once() {
         let id = ids[turn % 2].clone();
         async move {
             let sent = person.reply(reply_to(&id)).await.unwrap().into_inner().message.unwrap();
-            if turn % 4 == 0 {
+            if turn.is_multiple_of(4) {
                 person.mark_read(read_up_to(&id, sent.sequence)).await.unwrap();
             }
         }

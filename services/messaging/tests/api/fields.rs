@@ -188,6 +188,9 @@ async fn a_request_beyond_the_size_limit_is_refused() {
         ..portal_start()
     };
     let refused = service.of(NURSE).start_conversation(request).await.unwrap_err();
-    assert_eq!(refused.code(), Code::OutOfRange);
+    assert_eq!(
+        (refused.code(), fields(&refused)),
+        (Code::InvalidArgument, vec![String::new()])
+    );
     assert_eq!(service.mailbox(GUARDIAN).await.revision, 0);
 }

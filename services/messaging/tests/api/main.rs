@@ -1,5 +1,7 @@
 //! The messaging service through its API, on a real PostgreSQL, with an eligibility service that says what a test wants.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod badge;
 mod conversations;
 mod denials;
