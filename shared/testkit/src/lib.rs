@@ -13,9 +13,16 @@
     reason = "test support: it asks the real clock and environment, fails loudly, and says so when it installs something"
 )]
 
+pub mod directory_file;
 pub mod ports;
+pub mod proxy;
 pub mod servers;
 pub mod smtp;
+pub mod tokens;
+pub mod vectors;
 
+pub use directory_file::DirectoryFile;
+pub use proxy::TcpProxy;
 pub use servers::Servers;
 pub use smtp::SmtpServer;
+pub use tokens::TokenIssuer;

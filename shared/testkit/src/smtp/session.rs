@@ -1,0 +1,209 @@
+//! The dialogue with one client.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+
+use super::line::{LONGEST_DATA, read_data, read_line};
+use super::{Behaviour, Mail, Shared, mail};
+
+const MAX_RECIPIENTS: usize = 100;
+
+/// One connection, before or after it went over to TLS.
+pub(super) struct Session<S> {
+    stream: BufReader<S>,
+    shared: Arc<Shared>,
+    /// It must go over to TLS before it can send mail.
+    offers_tls: bool,
+    from: Option<String>,
+    to: Vec<(String, Behaviour)>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    pub(super) fn new(stream: S, shared: Arc<Shared>, offers_tls: bool) -> Self {
+        Self {
+            stream: BufReader::new(stream),
+            shared,
+            offers_tls,
+            from: None,
+            to: Vec::new(),
+        }
+    }
+
+    /// Greets, or refuses, then as [`Session::run`].
+    pub(super) async fn greet_and_run(mut self, refused: bool) -> io::Result<Option<S>> {
+        if refused {
+            self.reply("421 localhost not now").await?;
+            return Ok(None);
+        }
+        self.reply("220 localhost ESMTP test").await?;
+        self.run().await
+    }
+
+    /// Talks until the client leaves, or gives the stream back when it is to go over to TLS.
+    pub(super) async fn run(mut self) -> io::Result<Option<S>> {
+        loop {
+            let line = match read_line(&mut self.stream).await {
+                Ok(Some(line)) => String::from_utf8_lossy(&line).into_owned(),
+                Ok(None) => return Ok(None),
+                Err(error) => return self.reply_to_fault(error).await,
+            };
+            let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            match verb.to_ascii_uppercase().as_str() {
+                "EHLO" | "HELO" => self.hello().await?,
+                "STARTTLS" if self.offers_tls => return self.hand_over().await.map(Some),
+                "NOOP" => self.reply("250 2.0.0 ok").await?,
+                "RSET" => self.reset().await?,
+                "QUIT" => {
+                    self.reply("221 2.0.0 bye").await?;
+                    self.stream.shutdown().await?;
+                    return Ok(None);
+                }
+                _ if self.offers_tls => self.reply("530 5.7.0 must issue STARTTLS first").await?,
+                "MAIL" => self.mail(rest).await?,
+                "RCPT" => self.recipient(rest).await?,
+                "DATA" => {
+                    if !self.data().await? {
+                        return Ok(None);
+                    }
+                }
+                _ => self.reply("502 5.5.1 unknown command").await?,
+            }
+        }
+    }
+
+    async fn hello(&mut self) -> io::Result<()> {
+        self.forget_mail();
+        let tls = if self.offers_tls { "250-STARTTLS\r\n" } else { "" };
+        let text = format!("250-localhost\r\n{tls}250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE {LONGEST_DATA}");
+        self.reply(&text).await
+    }
+
+    async fn hand_over(mut self) -> io::Result<S> {
+        self.reply("220 2.0.0 go ahead").await?;
+        // What was sent in the clear must not be taken for what comes over TLS.
+        if self.stream.buffer().is_empty() {
+            Ok(self.stream.into_inner())
+        } else {
+            Err(io::ErrorKind::InvalidData.into())
+        }
+    }
+
+    async fn reset(&mut self) -> io::Result<()> {
+        self.forget_mail();
+        self.reply("250 2.0.0 ok").await
+    }
+
+    fn forget_mail(&mut self) {
+        self.from = None;
+        self.to.clear();
+    }
+
+    async fn mail(&mut self, rest: &str) -> io::Result<()> {
+        match address(rest, "FROM:") {
+            _ if self.from.is_some() => self.reply("503 5.5.1 one mail at a time").await,
+            None => self.reply("501 5.5.4 MAIL FROM:<address>").await,
+            from => {
+                self.from = from;
+                self.reply("250 2.1.0 ok").await
+            }
+        }
+    }
+
+    async fn recipient(&mut self, rest: &str) -> io::Result<()> {
+        let Some(recipient) = address(rest, "TO:").filter(|address| !address.is_empty()) else {
+            return self.reply("501 5.5.4 RCPT TO:<address>").await;
+        };
+        if self.from.is_none() {
+            return self.reply("503 5.5.1 MAIL first").await;
+        }
+        if self.to.len() >= MAX_RECIPIENTS {
+            return self.reply("452 4.5.3 too many recipients").await;
+        }
+        match self.shared.behaviour(&recipient) {
+            Behaviour::RefuseRecipient(code, text) => self.reply(&format!("{code} {text}")).await,
+            behaviour => {
+                self.to.push((recipient, behaviour));
+                self.reply("250 2.1.5 ok").await
+            }
+        }
+    }
+
+    /// Takes the data; whether the dialogue goes on.
+    async fn data(&mut self) -> io::Result<bool> {
+        if self.to.is_empty() {
+            return self.reply("503 5.5.1 RCPT first").await.map(|()| true);
+        }
+        self.reply("354 end with a dot").await?;
+        let data = match read_data(&mut self.stream).await {
+            Ok(data) => data,
+            Err(error) => return self.reply_to_fault(error).await.map(|_| false),
+        };
+        let decisive = self
+            .to
+            .iter()
+            .map(|(_, behaviour)| behaviour)
+            .find(|found| **found != Behaviour::Accept);
+        match decisive.cloned().unwrap_or(Behaviour::Accept) {
+            Behaviour::RefuseData(code, text) => {
+                self.forget_mail();
+                self.reply(&format!("{code} {text}")).await?;
+            }
+            Behaviour::DropAfterData => {
+                self.keep(data, false);
+                return Ok(false);
+            }
+            Behaviour::Hang => {
+                self.keep(data, false);
+                while read_line(&mut self.stream).await?.is_some() {}
+                return Ok(false);
+            }
+            Behaviour::Accept | Behaviour::RefuseRecipient(..) => self.accept(data).await?,
+        }
+        Ok(true)
+    }
+
+    async fn accept(&mut self, data: String) -> io::Result<()> {
+        // Kept before the client can know: whoever waits for the client's success then finds the mail.
+        let Some(place) = self.keep(data, true) else {
+            return self.reply("452 4.3.1 too many mails").await;
+        };
+        let told = self.reply("250 2.0.0 taken").await;
+        if told.is_err() {
+            self.shared.mark_unacknowledged(place);
+        }
+        told
+    }
+
+    fn keep(&mut self, data: String, acknowledged: bool) -> Option<usize> {
+        let mail = Mail {
+            from: self.from.take().unwrap_or_default(),
+            to: self.to.drain(..).map(|(recipient, _)| recipient).collect(),
+            message_id: mail::header(&data, "Message-ID"),
+            data,
+            accepted_at: chrono::Utc::now(),
+            acknowledged,
+        };
+        self.shared.keep(mail)
+    }
+
+    async fn reply_to_fault(&mut self, error: io::Error) -> io::Result<Option<S>> {
+        if error.kind() == io::ErrorKind::InvalidData {
+            self.reply(&format!("500 5.5.2 {error}")).await?;
+        }
+        Err(error)
+    }
+
+    async fn reply(&mut self, text: &str) -> io::Result<()> {
+        self.stream.write_all(format!("{text}\r\n").as_bytes()).await?;
+        self.stream.flush().await
+    }
+}
+
+/// The address of `FROM:<address> PARAMETERS`; empty for the null sender.
+fn address(rest: &str, keyword: &str) -> Option<String> {
+    let (found, rest) = rest.split_at_checked(keyword.len())?;
+    let address = rest.trim_start().strip_prefix('<')?.split_once('>')?.0;
+    found.eq_ignore_ascii_case(keyword).then(|| address.to_owned())
+}
