@@ -1,0 +1,60 @@
+# Carepost. `make` alone tells what there is to do.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help test lint format docs bench services-up services-down services-status
+
+# Where cargo builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The tools of `make lint` that are not of Rust; tests/lint/package.json pins them.
+LINT := $(TARGET)/lint
+TESTKIT := $(TARGET)/debug/carepost-testkit
+
+help: ## Show this.
+	@echo "Carepost: secure messages between care teams and portal users."
+	@echo
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+test: ## Run every test, on a PostgreSQL and a RabbitMQ of its own (installed if missing, stopped afterwards).
+	cargo test --workspace --no-run
+	cargo build --package carepost-testkit --bin carepost-testkit
+	trap '$(TESTKIT) down' EXIT; $(TESTKIT) up; cargo test --workspace
+
+lint: $(LINT)/.installed ## Check format, lints, documentation, protos and links.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+	cd proto && $(abspath $(LINT))/node_modules/.bin/buf lint
+	cd proto && $(abspath $(LINT))/node_modules/.bin/buf format --diff --exit-code
+	$(LINT)/node_modules/.bin/remark --frail --quiet --no-stdout \
+		--use $(abspath $(LINT))/node_modules/remark-validate-links/index.js=repository:false README.md docs
+
+format: $(LINT)/.installed ## Format code and protos.
+	cargo fmt --all
+	cd proto && $(abspath $(LINT))/node_modules/.bin/buf format --write
+
+docs: ## Write the pages that are made from the protos.
+	cargo run --quiet --package carepost-suite --bin errors-page > $(TARGET)/errors.md
+	mv $(TARGET)/errors.md docs/errors.md
+
+bench: ## Measure a reply through the whole path beside the raw limits of this machine.
+	cargo build --release --package carepost-bench --bins
+	cargo build --package carepost-testkit --bin carepost-testkit
+	trap '$(TESTKIT) down --name bench' EXIT; $(TESTKIT) up --name bench; $(TARGET)/release/carepost-bench
+
+services-up: ## Start the PostgreSQL and RabbitMQ of the tests, for work in between.
+	cargo run --quiet --package carepost-testkit -- up
+
+services-down: ## Stop them and remove their data.
+	cargo run --quiet --package carepost-testkit -- down
+
+services-status: ## Show where they are.
+	cargo run --quiet --package carepost-testkit -- status
+
+$(LINT)/.installed: tests/lint/package.json
+	command -v npm >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends nodejs npm; }
+	mkdir -p $(LINT)
+	cp tests/lint/package.json $(LINT)/
+	npm install --prefix $(LINT) --no-package-lock --no-audit --no-fund --loglevel error
+	touch $@
