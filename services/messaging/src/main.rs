@@ -2,32 +2,8 @@
 
 use std::process::ExitCode;
 
-use carepost_messaging::{app, settings::Settings};
-use carepost_messaging_migration::Migrator;
-use carepost_runtime::{
-    command::{Arguments, Command, report_faults},
-    database,
-    process::{Fatal, Process},
-};
+use carepost_runtime::command::Arguments;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::read();
-    let settings = match Settings::load(arguments.config.as_deref()) {
-        Ok(settings) => settings,
-        Err(faults) => return report_faults(&faults),
-    };
-    let telemetry = settings.telemetry.clone();
-    let process = Process::new("messaging", &telemetry);
-    match arguments.command {
-        Command::CheckConfig => ExitCode::SUCCESS,
-        Command::Migrate => process.run_once(async {
-            database::migrate::<Migrator>(&settings.database)
-                .await
-                .map_err(Fatal::from)
-        }),
-        Command::Serve => process.serve(settings.server.grace, |life| async move {
-            app::start(settings, life).await?;
-            Ok(())
-        }),
-    }
+    carepost_messaging::run(&Arguments::read())
 }

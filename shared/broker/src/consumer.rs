@@ -1,0 +1,117 @@
+//! Hands messages of a queue to a service, over a connection of its own that is opened again whenever it breaks.
+//!
+//! A message is acknowledged once the service has kept it. While something that the service needs is down, the consumer
+//! pauses and tries the same message again, without giving it back: an outage makes no dead letters. Only what the service
+//! can make no sense of goes there, with the reason, and is acknowledged once the broker has confirmed the dead letter.
+
+use std::{sync::Arc, time::Duration};
+
+use carepost_runtime::{Backoff, Clock, settings::Reader};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::BrokerSettings;
+
+mod attempt;
+mod dead_letter;
+mod received;
+mod session;
+
+use attempt::Gate;
+use dead_letter::DeadLetters;
+pub use dead_letter::{DEAD_QUEUE, DEAD_REASON, DEAD_TIME};
+pub use received::{Received, Verdict};
+
+/// A connection that lasted this long was a good one: what ends it is a new failure, not one more in a row.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// How a queue is consumed.
+#[derive(Clone, Debug)]
+pub struct ConsumerSettings {
+    /// The queue.
+    pub queue: String,
+    /// How many messages the broker hands out ahead of their acknowledgement; at least 1, and no less than `concurrency` to
+    /// make use of that.
+    pub prefetch: u16,
+    /// How many messages are handled at the same time, at least 1.
+    pub concurrency: usize,
+    /// How long to wait after failures in a row: of the connection, or of what the handler needs.
+    pub backoff: Backoff,
+    /// How long the handlers under way may take once the process is stopping or the connection broke.
+    pub drain: Duration,
+}
+
+impl ConsumerSettings {
+    /// 64 messages ahead, 8 at a time, waits from 100 ms to 5 s, 5 s to finish.
+    #[must_use]
+    pub fn new(queue: &str) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            prefetch: 64,
+            concurrency: 8,
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            drain: Duration::from_secs(5),
+        }
+    }
+
+    /// Reads the section `inbox`: `prefetch`, `concurrency`; the rest as by default.
+    pub fn read(reader: &mut Reader, queue: &str) -> Self {
+        Self {
+            prefetch: reader.count("inbox.prefetch", 1..=10_000),
+            concurrency: reader.count("inbox.concurrency", 1..=1_000),
+            ..Self::new(queue)
+        }
+    }
+}
+
+/// Consumes from RabbitMQ.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    broker: BrokerSettings,
+    clock: Clock,
+}
+
+impl Consumer {
+    /// A consumer that has not connected yet. The clock tells the time of dead letters.
+    #[must_use]
+    pub fn new(broker: BrokerSettings, clock: Clock) -> Self {
+        Self { broker, clock }
+    }
+
+    /// Works until `stop`; then takes nothing more, and lets the handlers under way finish within bounds. What is not
+    /// acknowledged by then goes back to the queue.
+    ///
+    /// The handler runs in the trace of the message. It may see a message twice. If it panics, this does.
+    pub async fn run<H, F>(self, settings: ConsumerSettings, handler: H, stop: CancellationToken)
+    where
+        H: Fn(Received) -> F + Send + Sync + 'static,
+        F: Future<Output = Verdict> + Send + 'static,
+    {
+        let work = Arc::new(Work {
+            handler,
+            gate: Gate::new(settings.backoff),
+            dead_letters: DeadLetters::new(&self.broker, &settings.queue, self.clock),
+        });
+        let mut failures = 0;
+        while !stop.is_cancelled() {
+            let begin = Instant::now();
+            let Err(error) = session::run(&self.broker, &settings, &work, &stop).await else {
+                continue;
+            };
+            failures = if begin.elapsed() >= GOOD { 1 } else { failures + 1 };
+            tracing::warn!(%error, failures, queue = settings.queue, "the queue cannot be consumed");
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(settings.backoff.delay(failures)) => {}
+            }
+        }
+        work.dead_letters.close().await;
+    }
+}
+
+/// What is done with messages, whatever the connection that they come from.
+struct Work<H> {
+    handler: H,
+    gate: Gate,
+    dead_letters: DeadLetters,
+}
