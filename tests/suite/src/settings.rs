@@ -1,0 +1,101 @@
+//! The settings of the three services of a suite.
+
+use std::fs;
+
+use crate::{Plan, Suite, process::Service};
+
+/// The callers that a suite knows beside people: subject and scopes.
+const CALLERS: &[(&str, &[&str])] = &[
+    ("messaging", &["eligibility.read"]),
+    ("notification", &["eligibility.read"]),
+    ("emr", &["act_as:staff", "act_as:portal"]),
+    ("feed", &["directory.read", "directory.write"]),
+    ("operator", &["notifications.read"]),
+    ("powerless", &[]),
+];
+
+/// Writes settings, keys and tokens into the suite's folder.
+pub(crate) fn write(suite: &Suite, plan: &Plan) {
+    suite.people.write_jwks(&suite.file("people.json"));
+    suite.services.write_jwks(&suite.file("services.json"));
+    fs::write(suite.file("ca.pem"), suite.smtp.ca_pem()).expect("a file");
+    for service in Service::ALL {
+        fs::write(suite.file(service.name()), suite.services.service(service.name())).expect("a file");
+        let text = [common(suite, service, plan), own(suite, service)].concat();
+        fs::write(suite.file(&service.settings()), text).expect("a file");
+    }
+}
+
+fn common(suite: &Suite, service: Service, plan: &Plan) -> String {
+    let callers = CALLERS.iter().map(|(subject, scopes)| {
+        format!(
+            "[[identity.services]]\nissuer = \"services\"\nsubject = \"{subject}\"\nname = \"{subject}\"\n\
+             scopes = {scopes:?}\norganizations = [\"prairie\", \"southern\"]\n"
+        )
+    });
+    let otlp = plan.otlp.map(|address| format!("http://{address}")).unwrap_or_default();
+    format!(
+        r#"
+[server]
+listen = "{listen}"
+grace_seconds = 10
+[database]
+url = "{database}"
+[telemetry]
+otlp_endpoint = "{otlp}"
+log_filter = "debug,h2=info,hyper_util=info,tower=info"
+[[identity.issuers]]
+issuer = "people"
+jwks_file = "{people}"
+organizations = ["prairie", "southern"]
+[[identity.issuers]]
+issuer = "services"
+jwks_file = "{services}"
+{callers}
+"#,
+        listen = suite.address(service),
+        database = suite.servers.postgres_url(suite.database(service)),
+        people = suite.file("people.json").display(),
+        services = suite.file("services.json").display(),
+        callers = callers.collect::<String>(),
+    )
+}
+
+fn own(suite: &Suite, service: Service) -> String {
+    if service == Service::Eligibility {
+        return String::new();
+    }
+    let mail = match service {
+        Service::Notification => format!(
+            r#"
+[mail]
+url = "smtp+starttls://{smtp}"
+ca_file = "{ca}"
+from = "no-reply@carepost.example.org"
+timeout_ms = 1000
+lease_seconds = 6
+poll_ms = 100
+retry_first_seconds = 1
+retry_longest_seconds = 2
+"#,
+            smtp = suite.smtp.address(),
+            ca = suite.file("ca.pem").display(),
+        ),
+        _ => "[outbox]\nlease_seconds = 5\npoll_ms = 100\n".to_owned(),
+    };
+    format!(
+        r#"
+[eligibility]
+url = "http://{eligibility}"
+token_file = "{token}"
+[broker]
+url = "{broker}"
+prefix = "{prefix}"
+{mail}
+"#,
+        eligibility = suite.address(Service::Eligibility),
+        token = suite.file(service.name()).display(),
+        broker = suite.servers.amqp_url(),
+        prefix = suite.prefix,
+    )
+}
