@@ -10,7 +10,7 @@ const PURE: [&str; 10] = [
     "sea_orm", "tokio", "tonic", "lapin", "lettre", "std::fs", "std::env", "std::net", "async fn", "Clock",
 ];
 /// Only the store knows the database.
-const DATABASE: [&str; 3] = ["sea_orm", "entity::", "Statement"];
+const DATABASE: [&str; 3] = ["sea_orm", "store::entity", "Statement::"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
