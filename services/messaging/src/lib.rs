@@ -29,8 +29,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let process = Process::new("messaging", &telemetry);
     match arguments.command {
         Command::CheckConfig => ExitCode::SUCCESS,
-        Command::Migrate => process
-            .run_once(async { database::migrate::<Migrator>(&settings.database).await.map_err(Fatal::from) }),
+        Command::Migrate => process.run_once(async {
+            database::migrate::<Migrator>(&settings.database)
+                .await
+                .map_err(Fatal::from)
+        }),
         Command::Serve => process.serve(settings.server.grace, |life| async move {
             app::start(settings, life).await?;
             Ok(())

@@ -7,4 +7,5 @@ mod conversations;
 mod denials;
 mod fields;
 mod requests;
+mod round_trips;
 mod support;
