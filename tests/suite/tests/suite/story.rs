@@ -2,11 +2,13 @@
 //! three processes.
 
 use carepost_proto::messaging::v1::{
-    ConversationKind, GetUnreadCountRequest, ListConversationsRequest, ListRecipientsRequest, MarkReadRequest,
-    StartConversationRequest,
+    ConversationKind, GetUnreadCountRequest, ListConversationsRequest, ListMessagesRequest, ListRecipientsRequest,
+    MarkReadRequest, ReplyRequest, StartConversationRequest,
 };
-use carepost_suite::{Suite, wait::LONG};
+use carepost_suite::{Suite, process::Service, wait::LONG};
 use carepost_testkit::DirectoryFile;
+use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::traffic::{PRAIRIE, Pair, SOUTHERN, reply, request_id};
 
@@ -24,6 +26,84 @@ async fn a_message_travels_in_both_hospitals() {
         the_guardian_answers(&suite, pair, &conversation).await;
         the_badge_goes_up_and_down(&suite, pair, &conversation).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_staff_write_to_two_colleagues_and_nobody_gets_an_email() {
+    let suite = Suite::start("colleagues").await;
+    suite.import(&DirectoryFile::prairie()).await;
+    let mut doctor = suite.person("prairie", PRAIRIE.staff);
+    let request = ListRecipientsRequest {
+        kind: ConversationKind::Staff.into(),
+        page_size: 2,
+        ..Default::default()
+    };
+    let colleagues = doctor.list_recipients(request).await.unwrap().into_inner().recipients;
+    let colleagues: Vec<_> = colleagues.into_iter().map(|colleague| colleague.person).collect();
+    let request = StartConversationRequest {
+        request_id: request_id(),
+        recipients: colleagues.clone(),
+        chart_id: Some(PRAIRIE.chart.to_owned()),
+        subject: String::new(),
+        body: "Could one of you take over tonight?".to_owned(),
+    };
+    let id = doctor
+        .start_conversation(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .conversation_id;
+    let mut colleague = suite.person("prairie", &colleagues[0]);
+    let list = colleague
+        .list_conversations(ListConversationsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (list.conversations[0].id.as_str(), list.mailbox.unwrap().unread_count),
+        (id.as_str(), 1)
+    );
+    // The event of the guardian's message comes after theirs: when its email is there, theirs would be.
+    crate::traffic::begin(&suite, PRAIRIE).await;
+    suite.smtp.wait_for(|mails| !mails.is_empty(), LONG).await;
+    assert!(suite.smtp.mails().iter().all(|mail| mail.to == [PRAIRIE.email]));
+    assert_eq!(crate::traffic::deliveries(&suite, "prairie").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_eligibility_is_down_a_known_send_is_answered_and_a_new_one_is_not() {
+    let suite = Suite::start("down").await;
+    suite.import(&DirectoryFile::prairie()).await;
+    let conversation = crate::traffic::begin(&suite, PRAIRIE).await;
+    let mut staff = suite.person("prairie", PRAIRIE.staff);
+    let known = ReplyRequest {
+        request_id: request_id(),
+        conversation_id: conversation.clone(),
+        body: "See you on Monday.".to_owned(),
+    };
+    let first = staff.reply(known.clone()).await.unwrap().into_inner();
+    suite.kill(Service::Eligibility);
+    assert_eq!(staff.reply(known.clone()).await.unwrap().into_inner(), first);
+    let new = ReplyRequest {
+        request_id: request_id(),
+        ..known
+    };
+    let refused = staff.reply(new.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    let delay = refused
+        .get_error_details()
+        .retry_info()
+        .and_then(|info| info.retry_delay);
+    assert!(delay.is_some());
+    let mut guardian = suite.person("prairie", PRAIRIE.portal_user);
+    let request = ListMessagesRequest {
+        conversation_id: conversation,
+        ..Default::default()
+    };
+    let messages = guardian.list_messages(request).await.unwrap().into_inner().messages;
+    assert_eq!(messages.len(), 2, "nothing was written, and reading goes on");
+    suite.start_service(Service::Eligibility).await;
+    staff.reply(new).await.unwrap();
 }
 
 async fn staff_writes(suite: &Suite, pair: Pair) -> String {
