@@ -1,0 +1,114 @@
+//! Puts the service together: the only file that names every concrete part.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use carepost_broker::consumer::Consumer;
+use carepost_identity::{Actor, ServiceName};
+use carepost_notification_migration::Migrator;
+use carepost_proto::{DESCRIPTOR_SET, notification::v1::notification_service_server::NotificationServiceServer};
+use carepost_rpc::{
+    authn::{Authenticator, Keys},
+    guard::GuardLayer,
+    peer::Peer,
+};
+use carepost_runtime::{
+    Clock, Ids, database, health,
+    lifecycle::Lifecycle,
+    process::Fatal,
+    server::{self, ServerSettings},
+};
+use tokio::sync::Notify;
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+use crate::{
+    inbox::Inbox,
+    mail::{Mailer, Recipients, Smtp},
+    rpc::Notification,
+    settings::Settings,
+    store::Store,
+};
+
+/// The services whose health is told.
+const SERVICES: &[&str] = &["carepost.notification.v1.NotificationService"];
+
+/// Starts the service within a life, and tells where it listens.
+///
+/// # Errors
+/// If the database cannot be used, a file that the settings name cannot be read, or the port is taken.
+pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fatal> {
+    let clock = Clock::system();
+    let smtp = Smtp::new(&settings.mail)?;
+    let eligibility = Peer::new("eligibility", &settings.eligibility)?;
+    let database = database::connect::<Migrator>(&settings.database).await?;
+    let keys = Keys::load(&settings.identity).await?;
+    let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
+    let store = Store::new(database.clone());
+    let actor = Actor::Service(ServiceName::parse("notification")?);
+    let wake = Arc::new(Notify::new());
+    let inbox = Inbox {
+        store: store.clone(),
+        actor: actor.clone(),
+        clock: clock.clone(),
+        mailer: Arc::clone(&wake),
+    };
+    let mailer = Mailer {
+        store: store.clone(),
+        recipients: Recipients::new(eligibility),
+        smtp,
+        settings: settings.mail,
+        actor,
+        clock: clock.clone(),
+        ids: Ids,
+        wake,
+    };
+    let consumer = Consumer::new(settings.broker, clock);
+    let consuming = consumer.run(
+        settings.inbox,
+        move |event| inbox.clone().handle(event),
+        life.stopping(),
+    );
+
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let address = serve(&settings.server, authenticator, Notification { store }, health, &life).await?;
+    life.spawn(
+        "health",
+        health::follow_database(reporter, SERVICES, database, life.stopping()),
+    );
+    life.spawn("keys", keys.keep_fresh(life.stopping()));
+    life.spawn("inbox", consuming);
+    life.spawn("mailer", mailer.run(life.stopping()));
+    Ok(address)
+}
+
+async fn serve(
+    settings: &ServerSettings,
+    authenticator: Authenticator,
+    notification: Notification,
+    health: HealthServer<impl Health>,
+    life: &Lifecycle,
+) -> Result<SocketAddr, Fatal> {
+    let incoming = settings.bind().await?;
+    let address = incoming.local_addr()?;
+    let service = NotificationServiceServer::new(notification).max_decoding_message_size(settings.max_request_bytes);
+    let router = settings
+        .builder()
+        .layer(GuardLayer::new(
+            authenticator,
+            settings.max_concurrent_calls,
+            settings.call_timeout,
+        ))
+        .add_service(health)
+        .add_service(server::reflection(DESCRIPTOR_SET)?)
+        .add_service(service);
+    let stopping = life.stopping();
+    life.spawn("server", async move {
+        if let Err(error) = router
+            .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned())
+            .await
+        {
+            tracing::error!(%error, "the server failed");
+        }
+    });
+    tracing::info!(%address, "notification is ready");
+    Ok(address)
+}

@@ -1,0 +1,6 @@
+//! Takes events, and records what follows from them.
+
+mod decode;
+mod handler;
+
+pub use handler::Inbox;

@@ -1,0 +1,241 @@
+//! Sends emails over connections that are kept for the next ones.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        client::{Certificate, TlsParameters},
+        extension::ClientId,
+    },
+};
+use tokio::time::Instant;
+
+use super::{
+    connection::{Connection, Door, Failure, Fault},
+    settings::{MailSettings, Security},
+};
+use crate::domain::{Answer, Ending, Outcome, Step, meaning};
+
+/// A connection that was not used for so long is closed: before most servers would do so.
+const IDLE: Duration = Duration::from_secs(30);
+/// The code with which a server says that it closes the connection.
+const GOODBYE: u16 = 421;
+
+/// Why there is no way to a mail server.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpSetupError {
+    /// The file of root certificates cannot be read.
+    #[error("mail.ca_file: {0}")]
+    CaFile(#[from] std::io::Error),
+    /// TLS cannot be set up: most often the file of root certificates holds none.
+    #[error("TLS for the mail server: {0}")]
+    Tls(#[from] lettre::transport::smtp::Error),
+    /// There is no address to send from.
+    #[error("mail.from is missing")]
+    From,
+}
+
+/// The way to the mail server.
+pub struct Smtp {
+    door: Door,
+    from: Address,
+    idle: Mutex<Vec<Idle>>,
+    most_idle: usize,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Smtp {
+    /// Prepares it; the server is connected to when there is something to send.
+    ///
+    /// # Errors
+    /// If the root certificates cannot be read.
+    pub fn new(settings: &MailSettings) -> Result<Self, SmtpSetupError> {
+        let from = settings.from.clone().ok_or(SmtpSetupError::From)?;
+        let tls = match settings.security {
+            Security::Plain => None,
+            Security::StartTls => Some((tls(settings)?, true)),
+            Security::Tls => Some((tls(settings)?, false)),
+        };
+        let door = Door {
+            host: settings.host.clone(),
+            port: settings.port,
+            tls,
+            hello: ClientId::Domain(from.domain().to_owned()),
+            credentials: settings.credentials.clone(),
+            timeout: settings.timeout,
+        };
+        Ok(Self {
+            door,
+            from,
+            idle: Mutex::default(),
+            most_idle: settings.concurrency,
+        })
+    }
+
+    /// The address that emails come from.
+    #[must_use]
+    pub fn from(&self) -> &Address {
+        &self.from
+    }
+
+    /// Sends an email.
+    pub async fn send(&self, to: &Address, email: &str) -> Outcome {
+        let mut connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(failure) => return outcome(failure, to),
+        };
+        let sent = connection.send(&self.from, to, email).await;
+        if is_usable(&sent) {
+            self.keep(connection);
+        }
+        match sent {
+            Ok(answer) => {
+                let lines: Vec<_> = answer.message().collect();
+                meaning(
+                    Step::Content,
+                    Ending::Reply {
+                        code: answer.code().into(),
+                        text: &lines.join(" "),
+                    },
+                )
+            }
+            Err(failure) => outcome(failure, to),
+        }
+    }
+
+    /// Closes the connections that nobody needed for a while.
+    pub async fn close_idle(&self) {
+        self.close(IDLE).await;
+    }
+
+    /// Closes all connections that are not in use.
+    pub async fn close_all(&self) {
+        self.close(Duration::ZERO).await;
+    }
+
+    async fn close(&self, unused_for: Duration) {
+        let old: Vec<_> = self
+            .idle()
+            .extract_if(.., |idle| idle.since.elapsed() >= unused_for)
+            .collect();
+        futures::future::join_all(old.into_iter().map(|idle| idle.connection.close())).await;
+    }
+
+    async fn connection(&self) -> Result<Connection, Failure> {
+        let kept = self.idle().pop();
+        if let Some(mut kept) = kept.filter(|kept| kept.since.elapsed() < IDLE)
+            && kept.connection.reset().await
+        {
+            return Ok(kept.connection);
+        }
+        self.door.open().await
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.len() < self.most_idle {
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tls(settings: &MailSettings) -> Result<TlsParameters, SmtpSetupError> {
+    let mut builder = TlsParameters::builder(settings.host.clone());
+    if let Some(path) = &settings.ca_file {
+        builder = builder.add_root_certificate(Certificate::from_pem(&std::fs::read(path)?)?);
+    }
+    Ok(builder.build()?)
+}
+
+/// Whether the connection can take another email after this.
+fn is_usable<T>(sent: &Result<T, Failure>) -> bool {
+    match sent.as_ref().map_err(|failure| &failure.fault) {
+        Ok(_) | Err(Fault::NoUnicode) => true,
+        Err(Fault::Reply { code, .. }) => *code != GOODBYE,
+        Err(Fault::Broken(_)) => false,
+    }
+}
+
+fn outcome(failure: Failure, to: &Address) -> Outcome {
+    match failure.fault {
+        Fault::Reply { code, text } => {
+            let text = without_mailbox(&text, to);
+            meaning(failure.step, Ending::Reply { code, text: &text })
+        }
+        Fault::NoUnicode => Outcome::Refused(Answer::new(0, "the mail server takes no address of this kind")),
+        Fault::Broken(what) => meaning(failure.step, Ending::Silence { what: &what }),
+    }
+}
+
+/// A server may name the recipient by the first part of the address alone.
+fn without_mailbox(text: &str, to: &Address) -> String {
+    let is_mailbox = |word: &&str| {
+        word.trim_matches(|c: char| !c.is_alphanumeric())
+            .eq_ignore_ascii_case(to.user())
+    };
+    let words = text
+        .split_whitespace()
+        .map(|word| if is_mailbox(&word) { "[address]" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_does_not_name_the_recipient() {
+        let to: Address = "A.Guardian@home.example".parse().unwrap();
+        let failure = |text: &str| Failure {
+            step: Step::Recipient,
+            fault: Fault::Reply {
+                code: 550,
+                text: text.to_owned(),
+            },
+        };
+        for (text, kept) in [
+            ("5.1.1 <a.guardian@home.example>: unknown", "5.1.1 [address] unknown"),
+            (
+                "5.1.1 no such user \"a.guardian\" here",
+                "5.1.1 no such user [address] here",
+            ),
+        ] {
+            assert_eq!(outcome(failure(text), &to), Outcome::Refused(Answer::new(550, kept)));
+        }
+    }
+
+    #[test]
+    fn a_connection_is_kept_only_when_its_state_is_known() {
+        let sent = |fault| {
+            Err::<(), _>(Failure {
+                step: Step::Content,
+                fault,
+            })
+        };
+        assert!(is_usable(&Ok(())));
+        assert!(is_usable(&sent(Fault::Reply {
+            code: 554,
+            text: String::new()
+        })));
+        assert!(!is_usable(&sent(Fault::Reply {
+            code: 421,
+            text: String::new()
+        })));
+        assert!(!is_usable(&sent(Fault::Broken(String::new()))));
+    }
+}

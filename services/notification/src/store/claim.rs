@@ -1,0 +1,94 @@
+//! Taking what is due.
+
+use carepost_identity::{Actor, ChartId, OrganizationId, PortalUserId};
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::{Store, StoreError, entity::delivery, rows};
+
+/// A delivery that is ours to send, until its lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The delivery.
+    pub id: Uuid,
+    /// The chart that the message regards, if any.
+    pub chart: Option<ChartId>,
+    /// To whom.
+    pub recipient: PortalUserId,
+    /// How many attempts there were, with this one.
+    pub attempt_count: i32,
+    /// The trace of the event.
+    pub traceparent: Option<String>,
+    /// When the delivery was recorded.
+    pub created_at: DateTime<Utc>,
+    /// Proof that it is ours.
+    pub claim: Uuid,
+}
+
+/// What is to be claimed, by whom and until when.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// Who acts. The claim is over all organizations.
+    #[expect(dead_code, reason = "an audit trail will be written from it")]
+    pub actor: &'a Actor,
+    /// The time now.
+    pub now: DateTime<Utc>,
+    /// When the lease ends.
+    pub lease_until: DateTime<Utc>,
+    /// A fresh id.
+    pub id: Uuid,
+    /// How many at most.
+    pub most: usize,
+    /// Deliveries that this process is still busy with: an outage may keep it from recording what it did in time.
+    pub not: &'a [Uuid],
+}
+
+/// What is due is pending or retrying, or was being sent when its lease ended: the outcome of that attempt is unknown, and
+/// is counted as such. Rows that somebody else is claiming at this moment are passed over.
+const CLAIM: &str = "\
+WITH due AS MATERIALIZED (
+    SELECT organization, id FROM delivery
+    WHERE next_attempt_at <= $1{not}
+    ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
+)
+UPDATE delivery SET
+    state = 'sending',
+    attempt_count = attempt_count + 1,
+    unknown_outcome_count = unknown_outcome_count + CASE WHEN state = 'sending' THEN 1 ELSE 0 END,
+    claim = $3,
+    updated_at = $1,
+    next_attempt_at = $2
+FROM due WHERE delivery.organization = due.organization AND delivery.id = due.id
+RETURNING delivery.*";
+
+impl Store {
+    /// Claims what is due, longest due first, in one statement.
+    ///
+    /// # Errors
+    /// If the database does not answer. What it may have claimed is due again when its lease ends.
+    pub async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        let most = i64::try_from(claim.most).unwrap_or(i64::MAX);
+        let mut values: Vec<Value> = vec![claim.now.into(), claim.lease_until.into(), claim.id.into(), most.into()];
+        let mut not = String::new();
+        for id in claim.not {
+            values.push((*id).into());
+            not.push_str(&format!(
+                "{}${}",
+                if not.is_empty() { " AND id NOT IN (" } else { ", " },
+                values.len()
+            ));
+        }
+        if !not.is_empty() {
+            not.push(')');
+        }
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, CLAIM.replace("{not}", &not), values);
+        let found = self.database.query_all_raw(statement).await?;
+        let claimed = found
+            .iter()
+            .map(|row| rows::claimed(delivery::Model::from_query_result(row, "")?));
+        claimed.collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! The ledger of emails on disk. One file for each transaction or read; what comes out is of the domain.
+
+mod claim;
+mod deliveries;
+mod entity;
+mod finish;
+mod get;
+mod record;
+mod release;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use carepost_identity::{Actor, OrganizationId};
+use carepost_runtime::DatabaseFault;
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseConnection;
+
+pub use claim::{Claim, Claimed};
+pub use deliveries::{DeliveryFilter, DeliveryPosition};
+
+/// The store of one database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: DatabaseConnection,
+}
+
+/// Who writes, for whom and when: every transaction is given it, so that an audit trail can be added beside each write.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The organization.
+    pub organization: &'a OrganizationId,
+    /// Who acts, and on whose behalf.
+    #[expect(dead_code, reason = "an audit trail will be written from it")]
+    pub actor: &'a Actor,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database.
+    #[error(transparent)]
+    Database(DatabaseFault),
+    /// What is stored is not what this version writes.
+    #[error("a stored {0} cannot be read")]
+    Corrupt(&'static str),
+}
+
+impl<E: Into<DatabaseFault>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl Store {
+    /// The store of this database.
+    #[must_use]
+    pub fn new(database: DatabaseConnection) -> Self {
+        Self { database }
+    }
+}

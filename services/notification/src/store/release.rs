@@ -1,0 +1,36 @@
+//! Giving a claim back, when nothing was tried.
+
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
+
+use super::{Claimed, Store, StoreError, Write, entity::delivery, rows};
+use crate::domain::DeliveryState;
+
+impl Store {
+    /// Makes a claimed delivery due again, as if it had not been claimed: the attempt does not count. Tells whether it was
+    /// still claimed.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn release(&self, write: Write<'_>, claimed: &Claimed) -> Result<bool, StoreError> {
+        let state = if claimed.attempt_count > 1 {
+            DeliveryState::Retrying
+        } else {
+            DeliveryState::Pending
+        };
+        let released = delivery::Entity::update_many()
+            .col_expr(delivery::Column::State, Expr::value(rows::state_text(state)))
+            .col_expr(
+                delivery::Column::AttemptCount,
+                Expr::col(delivery::Column::AttemptCount).sub(1),
+            )
+            .col_expr(delivery::Column::UpdatedAt, Expr::value(write.now))
+            .col_expr(delivery::Column::NextAttemptAt, Expr::value(write.now))
+            .filter(delivery::Column::Organization.eq(write.organization.as_str()))
+            .filter(delivery::Column::Id.eq(claimed.id))
+            .filter(delivery::Column::Claim.eq(claimed.claim))
+            .filter(delivery::Column::State.eq(rows::state_text(DeliveryState::Sending)))
+            .exec(&self.database)
+            .await?;
+        Ok(released.rows_affected == 1)
+    }
+}

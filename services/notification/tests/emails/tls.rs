@@ -1,0 +1,53 @@
+//! The connection to the mail server is protected, or there is none.
+
+use carepost_proto::notification::v1::DeliveryState;
+use carepost_testkit::smtp::{Certificate, Security};
+
+use crate::{stub::active, support::World};
+
+async fn world(hint: &str, security: Security) -> World {
+    let world = World::new(hint, security).await;
+    world.eligibility.put("southern", "one", active("one@home.example"));
+    world
+}
+
+#[tokio::test]
+async fn emails_go_over_tls_from_a_known_authority() {
+    for (security, scheme) in [(Security::StartTls, "smtp+starttls"), (Security::Tls, "smtps")] {
+        let world = world("tls", security).await;
+        let service = world.serve_with(&world.mail_url(scheme)).await;
+        let sent = world.publish(&["portal/one"]).await;
+        service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+        assert_eq!(world.smtp.mails().len(), 1);
+        service.stop().await;
+        world.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_an_unknown_authority_gets_nothing() {
+    for (security, scheme) in [(Security::StartTls, "smtp+starttls"), (Security::Tls, "smtps")] {
+        let world = world("authority", security).await;
+        std::fs::write(world.file("ca.pem"), Certificate::generate().ca_pem()).unwrap();
+        let service = world.serve_with(&world.mail_url(scheme)).await;
+        let sent = world.publish(&["portal/one"]).await;
+        let waiting = service.wait_for_state(sent.delivery, DeliveryState::Retrying).await;
+        assert_eq!((waiting.last_code, waiting.unknown_outcome_count), (0, 0));
+        assert!(waiting.last_answer.contains("certificate"), "{}", waiting.last_answer);
+        assert!(world.smtp.mails().is_empty());
+        service.stop().await;
+        world.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_offer_starttls_gets_nothing() {
+    let world = world("downgrade", Security::Plain).await;
+    let service = world.serve_with(&world.mail_url("smtp+starttls")).await;
+    let sent = world.publish(&["portal/one"]).await;
+    let waiting = service.wait_for_state(sent.delivery, DeliveryState::Retrying).await;
+    assert!(waiting.last_answer.contains("STARTTLS"), "{}", waiting.last_answer);
+    assert!(world.smtp.mails().is_empty() && world.smtp.connections() > 0);
+    service.stop().await;
+    world.clear().await;
+}
