@@ -1,12 +1,19 @@
-//! The connection to a service's own database.
+//! The connection to a service's own database: PostgreSQL, or SQLite for the embedded suite.
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
 use sea_orm_migration::MigratorTrait;
 use url::Url;
 
 use crate::{Backoff, settings::Reader};
+
+/// How long a writer waits for another one; `SQLite` has one at a time.
+const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Settings of the database.
 #[derive(Clone)]
@@ -30,7 +37,7 @@ impl DatabaseSettings {
     /// Reads the section `database`.
     pub fn read(reader: &mut Reader) -> Self {
         Self {
-            url: reader.url("database.url", &["postgres", "postgresql"]),
+            url: reader.url("database.url", &["postgres", "postgresql", "sqlite"]),
             connections: reader.count("database.max_connections", 1..=1_000),
             acquire_timeout: reader.milliseconds("database.acquire_timeout_ms", 10..=60_000),
             statement_timeout: reader.milliseconds("database.statement_timeout_ms", 10..=600_000),
@@ -44,6 +51,15 @@ impl DatabaseSettings {
             .min_connections(1)
             .connect_timeout(self.acquire_timeout)
             .acquire_timeout(self.acquire_timeout)
+            .map_sqlx_sqlite_opts(|options| {
+                options
+                    .create_if_missing(true)
+                    .foreign_keys(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // An acknowledged message is on disk, whatever happens to the power.
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(SQLITE_PATIENCE)
+            })
             // A broken connection shows at its next use; asking before each use would double the round trips of a send.
             .test_before_acquire(false)
             // Statements could show what is in them.
@@ -111,4 +127,17 @@ pub async fn answers(database: &DatabaseConnection) -> bool {
         tokio::time::timeout(Duration::from_secs(2), database.ping()).await,
         Ok(Ok(()))
     )
+}
+
+/// Begins a transaction that will write. `SQLite` takes its one write lock at once, since a reader that starts to write later
+/// may find that it cannot any more; `PostgreSQL` does what it always does.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    database.begin_with_options(options).await
 }

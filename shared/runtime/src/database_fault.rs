@@ -27,7 +27,9 @@ impl From<DbErr> for DatabaseFault {
         match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable,
             DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => of_sqlx(error),
-            other => Self::Refused { code: kind(other).to_owned() },
+            other => Self::Refused {
+                code: kind(other).to_owned(),
+            },
         }
     }
 }
@@ -50,17 +52,48 @@ fn of_sqlx(error: &sqlx::Error) -> DatabaseFault {
         E::Database(error) => {
             let code = error.code().unwrap_or_default();
             if error.is_unique_violation() {
-                return DatabaseFault::Conflict { constraint: error.constraint().unwrap_or_default().to_owned() };
+                let constraint = error.constraint().unwrap_or_else(|| sqlite_table(error.message()));
+                return DatabaseFault::Conflict {
+                    constraint: constraint.to_owned(),
+                };
+            }
+            if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+                return of_sqlite(&code);
             }
             match code.get(..2) {
                 // Connection lost; out of resources; stopped by an operator, a shutdown or a timeout; a deadlock.
                 Some("08" | "53" | "57" | "40") => DatabaseFault::Unavailable,
                 // Read-only: it is no longer the primary.
                 _ if code == "25006" => DatabaseFault::Unavailable,
-                _ => DatabaseFault::Refused { code: code.into_owned() },
+                _ => DatabaseFault::Refused {
+                    code: code.into_owned(),
+                },
             }
         }
-        _ => DatabaseFault::Refused { code: "driver".to_owned() },
+        _ => DatabaseFault::Refused {
+            code: "driver".to_owned(),
+        },
+    }
+}
+
+/// `SQLite` does not name its constraints. It tells their columns, and no values: `UNIQUE constraint failed: request.person, …`.
+fn sqlite_table(message: &str) -> &str {
+    let columns = message.rsplit(": ").next().unwrap_or_default();
+    columns.split('.').next().unwrap_or_default()
+}
+
+/// The low byte of `SQLite`'s extended codes is the kind of error.
+fn of_sqlite(code: &str) -> DatabaseFault {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const IO: u32 = 10;
+    const FULL: u32 = 13;
+    const CANNOT_OPEN: u32 = 14;
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        Ok(BUSY | LOCKED | IO | FULL | CANNOT_OPEN) => DatabaseFault::Unavailable,
+        _ => DatabaseFault::Refused {
+            code: format!("sqlite {code}"),
+        },
     }
 }
 
@@ -84,8 +117,30 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_in_sqlite_is_known_by_its_table() {
+        assert_eq!(
+            sqlite_table("UNIQUE constraint failed: request.organization, request.person"),
+            "request"
+        );
+    }
+
+    #[test]
+    fn a_busy_sqlite_does_not_answer() {
+        assert_eq!(of_sqlite("517"), DatabaseFault::Unavailable);
+        assert_eq!(
+            of_sqlite("1"),
+            DatabaseFault::Refused {
+                code: "sqlite 1".to_owned()
+            }
+        );
+    }
+
+    #[test]
     fn a_lost_connection_is_no_fault_of_ours() {
         let error = std::sync::Arc::new(sqlx::Error::PoolTimedOut);
-        assert_eq!(DatabaseFault::from(DbErr::Query(RuntimeErr::SqlxError(error))), DatabaseFault::Unavailable);
+        assert_eq!(
+            DatabaseFault::from(DbErr::Query(RuntimeErr::SqlxError(error))),
+            DatabaseFault::Unavailable
+        );
     }
 }
