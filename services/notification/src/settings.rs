@@ -43,7 +43,18 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn load(file: Option<&Path>) -> Result<Self, Faults> {
-        let mut reader = Reader::load(DEFAULTS, file)?;
+        Self::read(Reader::load(DEFAULTS, file)?)
+    }
+
+    /// Reads the defaults and a text over them, for the embedded suite.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn embedded(over: &str) -> Result<Self, Faults> {
+        Self::read(Reader::embedded(DEFAULTS, over)?)
+    }
+
+    fn read(mut reader: Reader) -> Result<Self, Faults> {
         let telemetry = TelemetrySettings::read(&mut reader);
         let server = ServerSettings::read(&mut reader);
         let database = DatabaseSettings::read(&mut reader);

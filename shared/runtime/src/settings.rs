@@ -55,6 +55,16 @@ impl Reader {
         Self::from_parts(defaults, file, environment)
     }
 
+    /// Reads the defaults, then a text over them, and not the environment: for a service inside another process.
+    ///
+    /// # Errors
+    /// If one of the two is no TOML.
+    pub fn embedded(defaults: &str, over: &str) -> Result<Self, Faults> {
+        let sources = [defaults, over].map(|text| File::from_str(text, FileFormat::Toml)).to_vec();
+        let config = Config::builder().add_source(sources).build();
+        config.map(|config| Self::of(&config)).map_err(|error| Faults(vec![error.to_string()]))
+    }
+
     fn from_parts(defaults: &str, file: Option<&Path>, environment: BTreeMap<String, String>) -> Result<Self, Faults> {
         // Variables without a section are no settings: tools of the same prefix may have theirs.
         let ours = environment
@@ -68,17 +78,14 @@ impl Reader {
             .prefix_separator("_")
             .separator(SEPARATOR)
             .source(Some(ours.collect()));
-        let config = builder
-            .add_source(environment)
-            .build()
-            .map_err(|error| Faults(vec![error.to_string()]))?;
+        let config = builder.add_source(environment).build();
+        config.map(|config| Self::of(&config)).map_err(|error| Faults(vec![error.to_string()]))
+    }
+
+    fn of(config: &Config) -> Self {
         let mut values = BTreeMap::new();
         flatten("", &config.cache, &mut values);
-        Ok(Self {
-            values,
-            asked: BTreeSet::new(),
-            faults: Vec::new(),
-        })
+        Self { values, asked: BTreeSet::new(), faults: Vec::new() }
     }
 
     /// Notes a fault of a setting that was read.

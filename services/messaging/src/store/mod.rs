@@ -74,6 +74,13 @@ impl<E: Into<DatabaseFault>> From<E> for StoreError {
     }
 }
 
+/// The statements of a reply on PostgreSQL, in their order: the read before it and the write. They are for `tests/bench`, which
+/// holds a reply against these very statements without the service around them; `open.rs` and `send.rs` tell their parameters.
+#[must_use]
+pub fn statements() -> [&'static str; 2] {
+    [open::OPEN, send::REPLY]
+}
+
 impl Store {
     /// The store of this database.
     #[must_use]

@@ -19,7 +19,7 @@ pub enum Opened {
     New(Option<Thread>),
 }
 
-const OPEN: &str = "
+pub(super) const OPEN: &str = "
     SELECT r.digest, r.conversation_id AS answered_conversation, r.message_id, r.sequence, r.conversation_unread,
            r.mailbox_unread, r.mailbox_revision, r.answered_at,
            c.id AS conversation_id, c.chart_id, c.last_sequence, p.person

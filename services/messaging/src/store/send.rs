@@ -95,7 +95,7 @@ const START: &str = send!(
 /// The update of the conversation comes first and makes replies wait for each other; what comes after it uses the values
 /// of rows that it locked itself (`FOR UPDATE` and `UPDATE` read the newest version of a row, not the statement's snapshot).
 /// An archived conversation comes back, and what was unread in it counts again (I2, I3).
-const REPLY: &str = send!(
+pub(super) const REPLY: &str = send!(
     "conv AS (
         UPDATE conversation
         SET last_sequence = last_sequence + 1, last_message_at = GREATEST(last_message_at, $14)
