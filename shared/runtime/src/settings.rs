@@ -60,9 +60,13 @@ impl Reader {
     /// # Errors
     /// If one of the two is no TOML.
     pub fn embedded(defaults: &str, over: &str) -> Result<Self, Faults> {
-        let sources = [defaults, over].map(|text| File::from_str(text, FileFormat::Toml)).to_vec();
+        let sources = [defaults, over]
+            .map(|text| File::from_str(text, FileFormat::Toml))
+            .to_vec();
         let config = Config::builder().add_source(sources).build();
-        config.map(|config| Self::of(&config)).map_err(|error| Faults(vec![error.to_string()]))
+        config
+            .map(|config| Self::of(&config))
+            .map_err(|error| Faults(vec![error.to_string()]))
     }
 
     fn from_parts(defaults: &str, file: Option<&Path>, environment: BTreeMap<String, String>) -> Result<Self, Faults> {
@@ -79,13 +83,19 @@ impl Reader {
             .separator(SEPARATOR)
             .source(Some(ours.collect()));
         let config = builder.add_source(environment).build();
-        config.map(|config| Self::of(&config)).map_err(|error| Faults(vec![error.to_string()]))
+        config
+            .map(|config| Self::of(&config))
+            .map_err(|error| Faults(vec![error.to_string()]))
     }
 
     fn of(config: &Config) -> Self {
         let mut values = BTreeMap::new();
         flatten("", &config.cache, &mut values);
-        Self { values, asked: BTreeSet::new(), faults: Vec::new() }
+        Self {
+            values,
+            asked: BTreeSet::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// Notes a fault of a setting that was read.
