@@ -1,0 +1,19 @@
+//! The directory's records, as the EMR means them. One that exists has been parsed; nothing behind the edge checks one again.
+
+mod digest;
+mod import;
+mod records;
+mod settings;
+mod text;
+mod words;
+
+pub use digest::Digest;
+pub use import::{
+    Entry, Intake, Item, MAX_GROUP, MAX_REFUSALS, RecordKind, Refusal, RefusalReason, Tally, in_writing_order,
+};
+pub use records::{
+    Chart, Connection, EmrVersion, Incoming, Location, Organization, PortalUser, Record, Staff, VersionError,
+};
+pub use settings::{Brand, Messaging, MessagingError, Seed, SeedContent};
+pub use text::{Country, Email, Locale, Name, PatientId, Phone, TextError, WebUrl};
+pub use words::{AccountStatus, Audience, ConnectionStatus, Relationship, StaffRole};

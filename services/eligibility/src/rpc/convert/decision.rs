@@ -1,0 +1,66 @@
+//! Answers.
+
+use carepost_proto::eligibility::v1 as proto;
+
+use super::{
+    settings::brand_message,
+    words::{from_account_status, from_reason, from_relationship},
+};
+use crate::{
+    domain::decision::{ChartAccess, Decision, Denial, Recipient},
+    store::EmailRecipient,
+};
+
+/// A decision.
+pub(in crate::rpc) fn decision(decision: Decision) -> proto::Decision {
+    let party = |(person, name): (carepost_identity::PersonId, _)| proto::Party {
+        person: person.to_string(),
+        display_name: String::from(name),
+    };
+    proto::Decision {
+        allowed: decision.allowed(),
+        denials: decision.denials.into_iter().map(denial).collect(),
+        parties: decision.parties.into_iter().map(party).collect(),
+        chart: decision.chart.map(|(id, patient_name)| proto::ChartSummary {
+            chart_id: id.into(),
+            patient_name: patient_name.into(),
+        }),
+        portal_user_connected: decision.portal_user_connected,
+        staff_chart_access: decision.staff_chart_access.map(chart_access),
+    }
+}
+
+fn denial(denial: Denial) -> proto::Denial {
+    proto::Denial {
+        reason: from_reason(denial.reason),
+        party: denial.party.map(|party| party.to_string()).unwrap_or_default(),
+        remedy: denial.reason.remedy().to_owned(),
+    }
+}
+
+fn chart_access(access: ChartAccess) -> proto::ChartAccess {
+    proto::ChartAccess {
+        no_location_access: access.no_location_access,
+        barred: access.barred,
+    }
+}
+
+/// Somebody in a list of recipients.
+pub(in crate::rpc) fn recipient(recipient: Recipient) -> proto::EligibleRecipient {
+    proto::EligibleRecipient {
+        person: recipient.person.to_string(),
+        display_name: recipient.name.into(),
+        relationship: recipient.relationship.map(from_relationship).unwrap_or_default(),
+    }
+}
+
+/// All that an email needs.
+pub(in crate::rpc) fn email_recipient(recipient: EmailRecipient) -> proto::GetEmailRecipientResponse {
+    proto::GetEmailRecipientResponse {
+        status: from_account_status(recipient.status),
+        email: recipient.email.map(String::from).unwrap_or_default(),
+        locale: recipient.locale.map(String::from).unwrap_or_default(),
+        brand: Some(brand_message(recipient.brand)),
+        portal_url: recipient.portal_url.into(),
+    }
+}

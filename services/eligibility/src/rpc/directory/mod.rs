@@ -1,0 +1,106 @@
+//! `DirectoryService`: put and get share a file for each kind of record.
+
+mod chart;
+mod import_directory;
+mod location;
+mod organization;
+mod portal_user;
+mod staff;
+
+use std::sync::Arc;
+
+use carepost_proto::eligibility::v1::{
+    GetChartRequest, GetChartResponse, GetLocationRequest, GetLocationResponse, GetOrganizationRequest,
+    GetOrganizationResponse, GetPortalUserRequest, GetPortalUserResponse, GetStaffRequest, GetStaffResponse,
+    ImportDirectoryRequest, ImportDirectoryResponse, PutChartRequest, PutChartResponse, PutLocationRequest,
+    PutLocationResponse, PutOrganizationRequest, PutOrganizationResponse, PutPortalUserRequest, PutPortalUserResponse,
+    PutStaffRequest, PutStaffResponse, directory_service_server::DirectoryService,
+};
+use carepost_rpc::Caller;
+use carepost_runtime::Clock;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::status;
+use crate::{
+    domain::{
+        directory::{EmrVersion, Entry, Incoming, Record},
+        version::Written,
+    },
+    store::{Store, Write},
+};
+
+/// How many imports a process takes at once: each remembers what it has seen.
+const MAX_IMPORTS: usize = 4;
+
+/// What the RPCs of `DirectoryService` work with.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    store: Store,
+    clock: Clock,
+    stopping: CancellationToken,
+    imports: Arc<Semaphore>,
+}
+
+impl Directory {
+    /// With this store, until the process stops.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, stopping: CancellationToken) -> Self {
+        let imports = Arc::new(Semaphore::new(MAX_IMPORTS));
+        Self {
+            store,
+            clock,
+            stopping,
+            imports,
+        }
+    }
+
+    fn write<'a>(&self, caller: &'a Caller) -> Write<'a> {
+        Write {
+            organization: &caller.organization,
+            actor: &caller.actor,
+            now: self.clock.now(),
+        }
+    }
+
+    /// Puts one record, as every Put does.
+    async fn put(&self, caller: &Caller, record: Record, version: EmrVersion) -> Result<Written, Status> {
+        let entry = Entry::Record(Incoming::new(record, Some(version)));
+        let verdicts = self.store.write_entries(self.write(caller), &[&entry]).await;
+        let verdict = verdicts.map_err(|error| status::of_store(&error))?.pop();
+        let verdict = verdict.ok_or_else(|| carepost_rpc::status::internal(&NoVerdict))?;
+        verdict.map_err(status::of_write)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a written record has no verdict")]
+struct NoVerdict;
+
+/// Each RPC: who calls, then its handler in the file of its kind.
+macro_rules! rpcs {
+    ($($rpc:ident = $kind:ident::$handler:ident: $request:ty => $response:ty;)*) => {
+        #[async_trait]
+        impl DirectoryService for Directory {
+            $(async fn $rpc(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                let caller = Caller::of(&request)?;
+                $kind::$handler(self, &caller, request.into_inner()).await.map(Response::new)
+            })*
+        }
+    };
+}
+
+rpcs! {
+    put_organization = organization::put: PutOrganizationRequest => PutOrganizationResponse;
+    put_location = location::put: PutLocationRequest => PutLocationResponse;
+    put_staff = staff::put: PutStaffRequest => PutStaffResponse;
+    put_chart = chart::put: PutChartRequest => PutChartResponse;
+    put_portal_user = portal_user::put: PutPortalUserRequest => PutPortalUserResponse;
+    get_organization = organization::get: GetOrganizationRequest => GetOrganizationResponse;
+    get_location = location::get: GetLocationRequest => GetLocationResponse;
+    get_staff = staff::get: GetStaffRequest => GetStaffResponse;
+    get_chart = chart::get: GetChartRequest => GetChartResponse;
+    get_portal_user = portal_user::get: GetPortalUserRequest => GetPortalUserResponse;
+    import_directory = import_directory::handle: Streaming<ImportDirectoryRequest> => ImportDirectoryResponse;
+}

@@ -1,0 +1,132 @@
+//! GetEmailRecipient: state, address, language and brand.
+
+use carepost_proto::eligibility::v1::{
+    AccountStatus, Brand, BrandSeed, Chart, GetEmailRecipientRequest, GetEmailRecipientResponse,
+    ImportDirectoryRequest, PortalUser, import_directory_request::Record,
+};
+use tonic::{Code, Status};
+
+use crate::support::{Service, location, reason, wrong_fields};
+
+fn user(id: &str, status: AccountStatus, locale: &str) -> Record {
+    Record::PortalUser(PortalUser {
+        id: id.to_owned(),
+        name: "Una Doe".to_owned(),
+        email: format!("{id}@example.org"),
+        status: status.into(),
+        connections: vec![],
+        locale: locale.to_owned(),
+    })
+}
+
+fn chart(id: &str, location: &str) -> Record {
+    Record::Chart(Chart {
+        id: id.to_owned(),
+        patient_id: "p1".to_owned(),
+        patient_name: "Pat Doe".to_owned(),
+        location_id: location.to_owned(),
+        ..Chart::default()
+    })
+}
+
+fn brand(name: &str, neutral: bool) -> Brand {
+    Brand {
+        name: name.to_owned(),
+        logo_url: "https://example.org/logo.png".to_owned(),
+        phone: "+61 2 5550 0000".to_owned(),
+        neutral,
+    }
+}
+
+fn brand_of(location: Option<&str>, brand: Brand) -> Record {
+    Record::BrandSeed(BrandSeed {
+        location_id: location.map(str::to_owned),
+        brand: Some(brand),
+    })
+}
+
+async fn import(service: &Service, records: Vec<Record>) {
+    let requests = records.into_iter().map(|record| ImportDirectoryRequest {
+        version: 0,
+        record: Some(record),
+    });
+    assert_eq!(service.import("org", requests.collect()).await.refused, 0);
+}
+
+async fn recipient(service: &Service, user: &str, chart: Option<&str>) -> Result<GetEmailRecipientResponse, Status> {
+    let request = GetEmailRecipientRequest {
+        portal_user_id: user.to_owned(),
+        chart_id: chart.map(str::to_owned),
+    };
+    service
+        .ask("org")
+        .get_email_recipient(request)
+        .await
+        .map(tonic::Response::into_inner)
+}
+
+#[tokio::test]
+async fn the_brand_is_the_locations_else_the_organizations_else_its_name() {
+    let service = Service::start("brands").await;
+    service.with_location("org").await;
+    let records = vec![
+        Record::Location(location("l2")),
+        user("u1", AccountStatus::Active, ""),
+        chart("c1", "l1"),
+        chart("c2", "l2"),
+        brand_of(Some("l1"), brand("Clinic One", true)),
+    ];
+    import(&service, records).await;
+    let name = |answer: Result<GetEmailRecipientResponse, Status>| answer.unwrap().brand.unwrap();
+    assert_eq!(
+        name(recipient(&service, "u1", Some("c1")).await),
+        brand("Clinic One", true)
+    );
+    let plain = Brand {
+        name: "Southern Care".to_owned(),
+        ..Brand::default()
+    };
+    assert_eq!(name(recipient(&service, "u1", Some("c2")).await), plain);
+    assert_eq!(name(recipient(&service, "u1", None).await), plain);
+
+    import(&service, vec![brand_of(None, brand("Care", false))]).await;
+    assert_eq!(
+        name(recipient(&service, "u1", Some("c1")).await),
+        brand("Clinic One", true)
+    );
+    for chart in [Some("c2"), Some("unknown"), None] {
+        assert_eq!(name(recipient(&service, "u1", chart).await), brand("Care", false));
+    }
+}
+
+#[tokio::test]
+async fn state_address_language_and_portal_are_told() {
+    let service = Service::start("recipient").await;
+    service.with_location("org").await;
+    let records = vec![
+        user("u1", AccountStatus::Accepted, "fr"),
+        user("u2", AccountStatus::Active, ""),
+    ];
+    import(&service, records).await;
+    let told = recipient(&service, "u1", None).await.unwrap();
+    assert_eq!(
+        (told.status(), told.email.as_str()),
+        (AccountStatus::Accepted, "u1@example.org")
+    );
+    assert_eq!(
+        (told.locale.as_str(), told.portal_url.as_str()),
+        ("fr", "https://portal.example.org/messages")
+    );
+    let told = recipient(&service, "u2", None).await.unwrap();
+    assert_eq!((told.status(), told.locale.as_str()), (AccountStatus::Active, "en-AU"));
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_not_found() {
+    let service = Service::start("no_recipient").await;
+    service.with_location("org").await;
+    let absent = recipient(&service, "nobody", None).await.unwrap_err();
+    assert_eq!((absent.code(), reason(&absent).as_str()), (Code::NotFound, "NOT_FOUND"));
+    let wrong = recipient(&service, "", Some("a b")).await.unwrap_err();
+    assert_eq!((wrong.code(), wrong_fields(&wrong).len()), (Code::InvalidArgument, 2));
+}
