@@ -1,6 +1,7 @@
 //! Writes entries of the directory, all in one transaction: one of a Put, a group of an import.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, TransactionTrait};
+use carepost_runtime::database::begin;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend};
 
 use super::{Store, StoreError, Write, write_records, write_seeds};
 use crate::domain::{
@@ -51,7 +52,7 @@ async fn try_to_write(
     write: Write<'_>,
     entries: &[&Entry],
 ) -> Result<Vec<Verdict>, Unwritten> {
-    let tx = database.begin().await?;
+    let tx = begin(database).await?;
     plan_each_statement(&tx).await?;
     let mut verdicts = Vec::with_capacity(entries.len());
     for run in entries.chunk_by(|one, next| one.kind() == next.kind()) {

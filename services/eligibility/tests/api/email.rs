@@ -6,7 +6,7 @@ use carepost_proto::eligibility::v1::{
 };
 use tonic::{Code, Status};
 
-use crate::support::{Service, location, reason, wrong_fields};
+use crate::support::{Column, Service, location, on_both, reason, wrong_fields};
 
 fn user(id: &str, status: AccountStatus, locale: &str) -> Record {
     Record::PortalUser(PortalUser {
@@ -65,9 +65,9 @@ async fn recipient(service: &Service, user: &str, chart: Option<&str>) -> Result
         .map(tonic::Response::into_inner)
 }
 
-#[tokio::test]
-async fn the_brand_is_the_locations_else_the_organizations_else_its_name() {
-    let service = Service::start("brands").await;
+on_both!(the_brand_is_the_locations_else_the_organizations_else_its_name);
+async fn the_brand_is_the_locations_else_the_organizations_else_its_name(column: Column) {
+    let service = Service::start(column, "brands").await;
     service.with_location("org").await;
     let records = vec![
         Record::Location(location("l2")),
@@ -99,9 +99,9 @@ async fn the_brand_is_the_locations_else_the_organizations_else_its_name() {
     }
 }
 
-#[tokio::test]
-async fn state_address_language_and_portal_are_told() {
-    let service = Service::start("recipient").await;
+on_both!(state_address_language_and_portal_are_told);
+async fn state_address_language_and_portal_are_told(column: Column) {
+    let service = Service::start(column, "recipient").await;
     service.with_location("org").await;
     let records = vec![
         user("u1", AccountStatus::Accepted, "fr"),
@@ -121,9 +121,9 @@ async fn state_address_language_and_portal_are_told() {
     assert_eq!((told.status(), told.locale.as_str()), (AccountStatus::Active, "en-AU"));
 }
 
-#[tokio::test]
-async fn who_is_not_there_is_not_found() {
-    let service = Service::start("no_recipient").await;
+on_both!(who_is_not_there_is_not_found);
+async fn who_is_not_there_is_not_found(column: Column) {
+    let service = Service::start(column, "no_recipient").await;
     service.with_location("org").await;
     let absent = recipient(&service, "nobody", None).await.unwrap_err();
     assert_eq!((absent.code(), reason(&absent).as_str()), (Code::NotFound, "NOT_FOUND"));

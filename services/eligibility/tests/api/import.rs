@@ -10,7 +10,7 @@ use carepost_proto::{
 use carepost_testkit::DirectoryFile;
 use tonic::Code;
 
-use crate::support::{Service, location, organization, reason};
+use crate::support::{Column, Service, location, on_both, organization, reason};
 
 fn staff(id: &str, name: &str) -> Staff {
     Staff {
@@ -69,9 +69,9 @@ fn told(refusals: &[ImportRefusal]) -> Vec<(i64, RecordKind, &str, ErrorReason)>
         .collect()
 }
 
-#[tokio::test]
-async fn both_hospitals_twice_and_the_second_time_nothing_changes() {
-    let service = Service::start("hospitals").await;
+on_both!(both_hospitals_twice_and_the_second_time_nothing_changes);
+async fn both_hospitals_twice_and_the_second_time_nothing_changes(column: Column) {
+    let service = Service::start(column, "hospitals").await;
     for file in [DirectoryFile::prairie(), DirectoryFile::southern()] {
         let requests = file.import_requests();
         let all = i64::try_from(requests.len()).unwrap();
@@ -90,9 +90,9 @@ async fn both_hospitals_twice_and_the_second_time_nothing_changes() {
     }
 }
 
-#[tokio::test]
-async fn a_bad_record_is_refused_and_named_and_the_rest_imported() {
-    let service = Service::start("bad_file").await;
+on_both!(a_bad_record_is_refused_and_named_and_the_rest_imported);
+async fn a_bad_record_is_refused_and_named_and_the_rest_imported(column: Column) {
+    let service = Service::start(column, "bad_file").await;
     let newer = of(5, Record::Staff(staff("stored", "Newer")));
     service
         .import("org", vec![of(1, Record::Organization(organization("org"))), newer])
@@ -143,9 +143,9 @@ async fn a_bad_record_is_refused_and_named_and_the_rest_imported() {
     );
 }
 
-#[tokio::test]
-async fn a_conflicting_version_is_refused() {
-    let service = Service::start("import_conflict").await;
+on_both!(a_conflicting_version_is_refused);
+async fn a_conflicting_version_is_refused(column: Column) {
+    let service = Service::start(column, "import_conflict").await;
     service.with_location("org").await;
     let first = of(2, Record::Staff(staff("s1", "Ann")));
     let other = of(2, Record::Staff(staff("s1", "Bea")));
@@ -158,9 +158,9 @@ async fn a_conflicting_version_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn a_chart_comes_after_its_location_however_groups_fall() {
-    let service = Service::start("order").await;
+on_both!(a_chart_comes_after_its_location_however_groups_fall);
+async fn a_chart_comes_after_its_location_however_groups_fall(column: Column) {
+    let service = Service::start(column, "order").await;
     let answer = service
         .import(
             "org",
@@ -179,9 +179,9 @@ async fn a_chart_comes_after_its_location_however_groups_fall() {
     assert_eq!(answer.added, 3);
 }
 
-#[tokio::test]
-async fn a_chart_whose_location_is_broken_has_none() {
-    let service = Service::start("broken_location").await;
+on_both!(a_chart_whose_location_is_broken_has_none);
+async fn a_chart_whose_location_is_broken_has_none(column: Column) {
+    let service = Service::start(column, "broken_location").await;
     let mut broken = location("l1");
     broken.name = String::new();
     let records = [
@@ -194,9 +194,9 @@ async fn a_chart_whose_location_is_broken_has_none() {
     assert_eq!(reasons, [ErrorReason::InvalidRequest, ErrorReason::ReferenceMissing]);
 }
 
-#[tokio::test]
-async fn an_import_without_versions_raises_only_the_counter_of_what_differs() {
-    let service = Service::start("counter").await;
+on_both!(an_import_without_versions_raises_only_the_counter_of_what_differs);
+async fn an_import_without_versions_raises_only_the_counter_of_what_differs(column: Column) {
+    let service = Service::start(column, "counter").await;
     let mut feed = service.with_location("org").await;
     let put = PutStaffRequest {
         staff: Some(staff("s1", "Ann")),
@@ -220,9 +220,9 @@ async fn an_import_without_versions_raises_only_the_counter_of_what_differs() {
     assert_eq!((got.staff.unwrap().name.as_str(), got.version), ("Bea", Some(version)));
 }
 
-#[tokio::test]
-async fn a_seed_never_undoes_what_was_set() {
-    let service = Service::start("seeds").await;
+on_both!(a_seed_never_undoes_what_was_set);
+async fn a_seed_never_undoes_what_was_set(column: Column) {
+    let service = Service::start(column, "seeds").await;
     service.with_location("org").await;
     let first = [
         setting(None, true, Audience::CareTeamOnly),
@@ -239,9 +239,9 @@ async fn a_seed_never_undoes_what_was_set() {
     assert_eq!((answer.added, answer.changed, answer.unchanged), (1, 0, 2));
 }
 
-#[tokio::test]
-async fn an_import_of_many_groups_is_whole() {
-    let service = Service::start("groups").await;
+on_both!(an_import_of_many_groups_is_whole);
+async fn an_import_of_many_groups_is_whole(column: Column) {
+    let service = Service::start(column, "groups").await;
     service.with_location("org").await;
     let records: Vec<_> = (0..1_500)
         .map(|number| {
@@ -256,9 +256,9 @@ async fn an_import_of_many_groups_is_whole() {
     assert_eq!(service.import("org", unversioned(records)).await.unchanged, 1_500);
 }
 
-#[tokio::test]
-async fn several_import_the_same_new_records_at_once() {
-    let service = Service::start("import_race").await;
+on_both!(several_import_the_same_new_records_at_once);
+async fn several_import_the_same_new_records_at_once(column: Column) {
+    let service = Service::start(column, "import_race").await;
     service.with_location("org").await;
     let records = (0..600).map(|number| Record::Staff(staff(&format!("s{number}"), "Ann")));
     let mut reversed = unversioned(records);
@@ -268,9 +268,9 @@ async fn several_import_the_same_new_records_at_once() {
     assert_eq!((one.added + other.added, one.unchanged + other.unchanged), (600, 600));
 }
 
-#[tokio::test]
-async fn an_import_over_another_organization_is_refused_at_the_door() {
-    let service = Service::start("import_door").await;
+on_both!(an_import_over_another_organization_is_refused_at_the_door);
+async fn an_import_over_another_organization_is_refused_at_the_door(column: Column) {
+    let service = Service::start(column, "import_door").await;
     let stream = futures::stream::iter(unversioned([Record::Organization(organization("org"))]));
     let refused = service.feed("").import_directory(stream).await.unwrap_err();
     assert_eq!(

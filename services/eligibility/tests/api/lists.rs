@@ -11,7 +11,7 @@ use carepost_proto::eligibility::v1::{
 use carepost_testkit::DirectoryFile;
 use tonic::Code;
 
-use crate::support::{Asking, Service, wrong_fields};
+use crate::support::{Asking, Column, Service, on_both, wrong_fields};
 
 fn request(list: List, page_size: i32) -> ListEligibleRecipientsRequest {
     ListEligibleRecipientsRequest {
@@ -112,9 +112,9 @@ impl Hospital {
     }
 }
 
-#[tokio::test]
-async fn a_list_of_portal_users_holds_exactly_whom_a_start_is_allowed_to() {
-    let service = Service::start("portal_users").await;
+on_both!(a_list_of_portal_users_holds_exactly_whom_a_start_is_allowed_to);
+async fn a_list_of_portal_users_holds_exactly_whom_a_start_is_allowed_to(column: Column) {
+    let service = Service::start(column, "portal_users").await;
     let mut in_all = 0;
     for file in [DirectoryFile::prairie(), DirectoryFile::southern()] {
         let hospital = Hospital::import(&service, &file).await;
@@ -135,9 +135,9 @@ async fn a_list_of_portal_users_holds_exactly_whom_a_start_is_allowed_to() {
     assert!(in_all > 10, "{in_all}");
 }
 
-#[tokio::test]
-async fn a_portal_users_list_holds_exactly_whom_a_start_is_allowed_to() {
-    let service = Service::start("for_portal_user").await;
+on_both!(a_portal_users_list_holds_exactly_whom_a_start_is_allowed_to);
+async fn a_portal_users_list_holds_exactly_whom_a_start_is_allowed_to(column: Column) {
+    let service = Service::start(column, "for_portal_user").await;
     let mut in_all = 0;
     for file in [DirectoryFile::prairie(), DirectoryFile::southern()] {
         let hospital = Hospital::import(&service, &file).await;
@@ -157,9 +157,9 @@ async fn a_portal_users_list_holds_exactly_whom_a_start_is_allowed_to() {
     assert!(in_all > 10, "{in_all}");
 }
 
-#[tokio::test]
-async fn a_list_of_staff_holds_exactly_whom_a_start_is_allowed_to() {
-    let service = Service::start("staff_lists").await;
+on_both!(a_list_of_staff_holds_exactly_whom_a_start_is_allowed_to);
+async fn a_list_of_staff_holds_exactly_whom_a_start_is_allowed_to(column: Column) {
+    let service = Service::start(column, "staff_lists").await;
     let mut in_all = 0;
     for file in [DirectoryFile::prairie(), DirectoryFile::southern()] {
         let hospital = Hospital::import(&service, &file).await;
@@ -233,9 +233,9 @@ fn for_me() -> List {
     })
 }
 
-#[tokio::test]
-async fn a_list_is_by_lower_case_name_bytewise_then_by_id() {
-    let service = Service::start("sorted").await;
+on_both!(a_list_is_by_lower_case_name_bytewise_then_by_id);
+async fn a_list_is_by_lower_case_name_bytewise_then_by_id(column: Column) {
+    let service = Service::start(column, "sorted").await;
     open_house(&service).await;
     let listed = whole(&mut service.ask("org"), for_me()).await;
     let people: Vec<_> = listed.iter().map(|recipient| recipient.person.as_str()).collect();
@@ -251,9 +251,9 @@ async fn a_list_is_by_lower_case_name_bytewise_then_by_id() {
     assert_eq!(listed[3].display_name, "ANN");
 }
 
-#[tokio::test]
-async fn a_page_token_leads_on_in_its_own_list_alone() {
-    let service = Service::start("tokens").await;
+on_both!(a_page_token_leads_on_in_its_own_list_alone);
+async fn a_page_token_leads_on_in_its_own_list_alone(column: Column) {
+    let service = Service::start(column, "tokens").await;
     open_house(&service).await;
     let mut ask = service.ask("org");
     let first = ask
@@ -291,9 +291,9 @@ async fn a_page_token_leads_on_in_its_own_list_alone() {
     assert_eq!(wrong_fields(&refused), ["list"]);
 }
 
-#[tokio::test]
-async fn who_is_unknown_has_nobody_to_write_to() {
-    let service = Service::start("nobody").await;
+on_both!(who_is_unknown_has_nobody_to_write_to);
+async fn who_is_unknown_has_nobody_to_write_to(column: Column) {
+    let service = Service::start(column, "nobody").await;
     open_house(&service).await;
     let ghost = List::StaffForStaff(StaffForStaff {
         staff_id: "ghost".to_owned(),

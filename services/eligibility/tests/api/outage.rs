@@ -56,7 +56,7 @@ async fn while_the_database_is_down_nobody_is_told_that_anything_is_not_there() 
 
 #[tokio::test]
 async fn an_import_under_way_ends_when_the_process_stops() {
-    let service = Service::start("import_stop").await;
+    let service = Service::start(crate::support::Column::Real, "import_stop").await;
     let of = |record| ImportDirectoryRequest {
         version: 0,
         record: Some(record),

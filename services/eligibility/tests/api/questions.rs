@@ -7,12 +7,12 @@ use carepost_proto::eligibility::v1::{
 use carepost_testkit::DirectoryFile;
 use tonic::{Code, Status};
 
-use crate::support::{Asking, Service, reason, wrong_fields};
+use crate::support::{Asking, Column, Service, on_both, reason, wrong_fields};
 
 /// A hospital, and who can be asked about in it: a chart of theirs with somebody of its care team, and a portal user with
 /// a confirmed connection to it.
-async fn southern() -> (Service, Staff, String, String) {
-    let service = Service::start("questions").await;
+async fn southern(column: Column) -> (Service, Staff, String, String) {
+    let service = Service::start(column, "questions").await;
     let requests = DirectoryFile::southern().import_requests();
     service.import("southern", requests.clone()).await;
     let records: Vec<_> = requests.into_iter().filter_map(|request| request.record).collect();
@@ -73,9 +73,9 @@ fn reasons(decision: &Decision) -> Vec<(&'static str, &str)> {
         .collect()
 }
 
-#[tokio::test]
-async fn a_malformed_question_is_no_denial() {
-    let service = Service::start("malformed").await;
+on_both!(a_malformed_question_is_no_denial);
+async fn a_malformed_question_is_no_denial(column: Column) {
+    let service = Service::start(column, "malformed").await;
     let mut ask = service.ask("org");
     let many: Vec<_> = (0..51).map(|number| format!("s{number}")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
@@ -126,9 +126,9 @@ async fn a_malformed_question_is_no_denial() {
     assert_eq!(wrong_fields(&refused), ["question"]);
 }
 
-#[tokio::test]
-async fn a_batch_has_1_to_100_questions_and_names_the_malformed_one() {
-    let service = Service::start("batch").await;
+on_both!(a_batch_has_1_to_100_questions_and_names_the_malformed_one);
+async fn a_batch_has_1_to_100_questions_and_names_the_malformed_one(column: Column) {
+    let service = Service::start(column, "batch").await;
     let mut ask = service.ask("org");
     for count in [0, 101] {
         let questions = vec![portal("s1", "u1", "c1"); count];
@@ -159,9 +159,9 @@ async fn a_batch_has_1_to_100_questions_and_names_the_malformed_one() {
     assert_eq!((decisions.len(), decisions[99].denials.len()), (100, 51));
 }
 
-#[tokio::test]
-async fn unknown_parties_are_named_and_nothing_else() {
-    let (service, staff, user, chart) = southern().await;
+on_both!(unknown_parties_are_named_and_nothing_else);
+async fn unknown_parties_are_named_and_nothing_else(column: Column) {
+    let (service, staff, user, chart) = southern(column).await;
     let mut ask = service.ask("southern");
     let decision = check(&mut ask, portal("ghost", "phantom", "none")).await.unwrap();
     let expected = [
@@ -186,9 +186,9 @@ async fn unknown_parties_are_named_and_nothing_else() {
     assert_eq!(reasons(&decision).len(), 3);
 }
 
-#[tokio::test]
-async fn an_answer_tells_names_and_chart_access_even_if_the_portal_user_is_unknown() {
-    let (service, staff, user, chart) = southern().await;
+on_both!(an_answer_tells_names_and_chart_access_even_if_the_portal_user_is_unknown);
+async fn an_answer_tells_names_and_chart_access_even_if_the_portal_user_is_unknown(column: Column) {
+    let (service, staff, user, chart) = southern(column).await;
     let mut ask = service.ask("southern");
     let decision = check(&mut ask, portal(&staff.id, &user, &chart)).await.unwrap();
     let people: Vec<_> = decision.parties.iter().map(|party| party.person.clone()).collect();
@@ -206,9 +206,9 @@ async fn an_answer_tells_names_and_chart_access_even_if_the_portal_user_is_unkno
     assert!(decision.staff_chart_access.is_none());
 }
 
-#[tokio::test]
-async fn a_change_takes_effect_on_the_next_call() {
-    let (service, mut staff, user, chart) = southern().await;
+on_both!(a_change_takes_effect_on_the_next_call);
+async fn a_change_takes_effect_on_the_next_call(column: Column) {
+    let (service, mut staff, user, chart) = southern(column).await;
     let mut ask = service.ask("southern");
     let mut feed = service.feed("southern");
     for (version, active) in (1..).zip([false, true, false]) {

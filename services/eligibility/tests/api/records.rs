@@ -11,7 +11,7 @@ use carepost_proto::eligibility::v1::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::support::{Feeding, Service, location, organization, reason, wrong_fields};
+use crate::support::{Column, Feeding, Service, location, on_both, organization, reason, wrong_fields};
 
 fn staff(name: &str) -> Staff {
     Staff {
@@ -70,9 +70,9 @@ fn stored(emr_version: i64) -> Option<RecordVersion> {
     })
 }
 
-#[tokio::test]
-async fn what_is_put_is_got() {
-    let service = Service::start("records").await;
+on_both!(what_is_put_is_got);
+async fn what_is_put_is_got(column: Column) {
+    let service = Service::start(column, "records").await;
     let mut feed = service.with_location("org").await;
     put_staff(&mut feed, staff("Ann"), 7).await.unwrap();
     let (chart, user) = (Some(chart()), Some(portal_user()));
@@ -113,9 +113,9 @@ async fn what_is_put_is_got() {
     assert_eq!((got.portal_user, got.version), (Some(portal_user()), stored(3)));
 }
 
-#[tokio::test]
-async fn a_put_is_decided_by_its_version() {
-    let service = Service::start("versions").await;
+on_both!(a_put_is_decided_by_its_version);
+async fn a_put_is_decided_by_its_version(column: Column) {
+    let service = Service::start(column, "versions").await;
     let mut feed = service.with_location("org").await;
     let outcome = |answer: Result<PutStaffResponse, Status>| answer.map(|answer| (answer.outcome(), answer.version));
     let put = put_staff(&mut feed, staff("Ann"), 5).await;
@@ -146,9 +146,9 @@ async fn a_put_is_decided_by_its_version() {
     assert_eq!(got.staff.unwrap().name, "Cleo");
 }
 
-#[tokio::test]
-async fn a_put_replaces_the_lists_whole() {
-    let service = Service::start("lists_whole").await;
+on_both!(a_put_replaces_the_lists_whole);
+async fn a_put_replaces_the_lists_whole(column: Column) {
+    let service = Service::start(column, "lists_whole").await;
     let mut feed = service.with_location("org").await;
     put_staff(&mut feed, staff("Ann"), 1).await.unwrap();
     let bare = Staff {
@@ -162,9 +162,9 @@ async fn a_put_replaces_the_lists_whole() {
     assert_eq!(got.staff, Some(bare));
 }
 
-#[tokio::test]
-async fn many_at_once_put_the_same_new_record() {
-    let service = Service::start("concurrent").await;
+on_both!(many_at_once_put_the_same_new_record);
+async fn many_at_once_put_the_same_new_record(column: Column) {
+    let service = Service::start(column, "concurrent").await;
     let feed = service.with_location("org").await;
     let puts = (0..32).map(|_| {
         let mut feed = feed.clone();
@@ -178,9 +178,9 @@ async fn many_at_once_put_the_same_new_record() {
     assert_eq!(outcomes, expected);
 }
 
-#[tokio::test]
-async fn many_at_once_put_versions_in_any_order_and_the_newest_stays() {
-    let service = Service::start("any_order").await;
+on_both!(many_at_once_put_versions_in_any_order_and_the_newest_stays);
+async fn many_at_once_put_versions_in_any_order_and_the_newest_stays(column: Column) {
+    let service = Service::start(column, "any_order").await;
     let feed = service.with_location("org").await;
     let puts = (1..=32).map(|version| {
         let mut feed = feed.clone();
@@ -201,9 +201,9 @@ async fn many_at_once_put_versions_in_any_order_and_the_newest_stays() {
     assert_eq!((got.staff.unwrap().name.as_str(), got.version), ("Name 32", stored(32)));
 }
 
-#[tokio::test]
-async fn a_record_needs_its_organization_and_a_chart_its_location() {
-    let service = Service::start("references").await;
+on_both!(a_record_needs_its_organization_and_a_chart_its_location);
+async fn a_record_needs_its_organization_and_a_chart_its_location(column: Column) {
+    let service = Service::start(column, "references").await;
     let nobody = put_staff(&mut service.feed("nowhere"), staff("Ann"), 1)
         .await
         .unwrap_err();
@@ -239,9 +239,9 @@ async fn a_record_needs_its_organization_and_a_chart_its_location() {
     assert_eq!((absent.code(), reason(&absent).as_str()), (Code::NotFound, "NOT_FOUND"));
 }
 
-#[tokio::test]
-async fn the_organization_of_the_call_and_no_other() {
-    let service = Service::start("foreign").await;
+on_both!(the_organization_of_the_call_and_no_other);
+async fn the_organization_of_the_call_and_no_other(column: Column) {
+    let service = Service::start(column, "foreign").await;
     let foreign = PutOrganizationRequest {
         organization: Some(organization("other")),
         version: 1,
@@ -262,9 +262,9 @@ async fn the_organization_of_the_call_and_no_other() {
     assert_eq!(elsewhere.code(), Code::NotFound);
 }
 
-#[tokio::test]
-async fn wrong_fields_are_named_all_at_once_and_never_repeated() {
-    let service = Service::start("fields").await;
+on_both!(wrong_fields_are_named_all_at_once_and_never_repeated);
+async fn wrong_fields_are_named_all_at_once_and_never_repeated(column: Column) {
+    let service = Service::start(column, "fields").await;
     let mut feed = service.with_location("org").await;
     let wrong = Staff {
         id: "with space".to_owned(),

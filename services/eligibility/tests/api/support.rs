@@ -38,6 +38,35 @@ impl Interceptor for Calling {
 pub type Asking = EligibilityServiceClient<InterceptedService<Channel, Calling>>;
 pub type Feeding = DirectoryServiceClient<InterceptedService<Channel, Calling>>;
 
+/// On what the service keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// PostgreSQL.
+    Real,
+    /// An SQLite file.
+    Embedded,
+}
+
+/// Makes a test for each column of a function that takes one.
+macro_rules! on_both {
+    ($test:ident) => {
+        mod $test {
+            use crate::support::Column;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_real_parts() {
+                super::$test(Column::Real).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_embedded_parts() {
+                super::$test(Column::Embedded).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both;
+
 /// A running service. It stops when dropped.
 pub struct Service {
     channel: Channel,
@@ -53,16 +82,26 @@ impl Drop for Service {
 }
 
 impl Service {
-    pub async fn start(hint: &str) -> Self {
-        Self::start_on(&Servers::ensure().await, hint).await
+    pub async fn start(column: Column, hint: &str) -> Self {
+        match column {
+            Column::Real => Self::start_on(&Servers::ensure().await, hint).await,
+            Column::Embedded => {
+                let folder = tempfile::tempdir().unwrap();
+                let database = format!("sqlite://{}", folder.path().join("eligibility.db").display());
+                Self::start_at(folder, &database).await
+            }
+        }
     }
 
     pub async fn start_on(servers: &Servers, hint: &str) -> Self {
-        let database = servers.create_database(hint).await;
+        let database = servers.postgres_url(&servers.create_database(hint).await);
+        Self::start_at(tempfile::tempdir().unwrap(), &database).await
+    }
+
+    async fn start_at(folder: TempDir, database: &str) -> Self {
         let issuer = TokenIssuer::new("cluster");
-        let folder = tempfile::tempdir().unwrap();
         issuer.write_jwks(&folder.path().join("jwks.json"));
-        let settings = Settings::load(Some(&write_settings(&folder, &servers.postgres_url(&database)))).unwrap();
+        let settings = Settings::load(Some(&write_settings(&folder, database))).unwrap();
         database::migrate::<Migrator>(&settings.database).await.unwrap();
         let life = Lifecycle::default();
         let address = app::start(settings, life.clone()).await.unwrap();

@@ -9,11 +9,11 @@ use carepost_proto::eligibility::v1::{
 };
 use carepost_testkit::vectors::{self, Action, Case, Expectation, Query, VectorSet};
 
-use crate::support::{Asking, Service};
+use crate::support::{Asking, Column, Service, on_both};
 
-#[tokio::test]
-async fn all_cases_of_the_vectors_through_grpc() {
-    let service = Service::start("vectors").await;
+on_both!(all_cases_of_the_vectors_through_grpc);
+async fn all_cases_of_the_vectors_through_grpc(column: Column) {
+    let service = Service::start(column, "vectors").await;
     let sets = vectors::eligibility();
     let mut wrong = Vec::new();
     for (number, set) in sets.iter().enumerate() {
