@@ -49,7 +49,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         .builder()
         .layer(guard)
         .add_service(health_service)
-        .add_service(server::reflection(DESCRIPTOR_SET)?)
+        .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
         .add_service(eligibility.max_decoding_message_size(limits.max_request_bytes))
         .add_service(directory.max_decoding_message_size(limits.max_request_bytes))
         .serve_with_incoming_shutdown(incoming, life.stopping().cancelled_owned());

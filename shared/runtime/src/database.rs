@@ -1,11 +1,11 @@
 //! The connection to a service's own database: PostgreSQL, or SQLite for the embedded suite.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use sea_orm_migration::MigratorTrait;
 use url::Url;
@@ -51,15 +51,7 @@ impl DatabaseSettings {
             .min_connections(1)
             .connect_timeout(self.acquire_timeout)
             .acquire_timeout(self.acquire_timeout)
-            .map_sqlx_sqlite_opts(|options| {
-                options
-                    .create_if_missing(true)
-                    .foreign_keys(true)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    // An acknowledged message is on disk, whatever happens to the power.
-                    .synchronous(SqliteSynchronous::Full)
-                    .busy_timeout(SQLITE_PATIENCE)
-            })
+            .map_sqlx_sqlite_opts(on_disk)
             // A broken connection shows at its next use; asking before each use would double the round trips of a send.
             .test_before_acquire(false)
             // Statements could show what is in them.
@@ -69,6 +61,35 @@ impl DatabaseSettings {
         }
         options
     }
+}
+
+fn on_disk(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged message is on disk, whatever happens to the power.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(SQLITE_PATIENCE)
+}
+
+/// Opens a file of `SQLite`, made if it is not there, with a single connection: within this process nothing ever finds it busy,
+/// and who comes first is served first. `patience` is how long one waits for the connection.
+///
+/// # Errors
+/// If the file cannot be used.
+pub async fn open_file(path: &Path, patience: Duration) -> Result<DatabaseConnection, DbErr> {
+    let path = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite://");
+    options
+        .max_connections(1)
+        .min_connections(1)
+        .connect_timeout(patience)
+        .acquire_timeout(patience)
+        .map_sqlx_sqlite_opts(move |options| on_disk(options).filename(&path))
+        .test_before_acquire(false)
+        .sqlx_logging(false);
+    Database::connect(options).await
 }
 
 /// Why a service has no usable database.

@@ -63,17 +63,23 @@ impl ServerSettings {
     }
 }
 
-/// The reflection service, made from an encoded descriptor set.
+/// The reflection service, of these services and health, made from an encoded descriptor set.
 ///
 /// # Errors
 /// If the set cannot be decoded.
 pub fn reflection(
-    descriptor_set: &[u8],
+    descriptor_set: &'static [u8],
+    services: &[&str],
 ) -> Result<
-    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
+    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection + use<>>,
     tonic_reflection::server::Error,
 > {
-    tonic_reflection::server::Builder::configure()
+    let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(descriptor_set)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health");
+    services
+        .iter()
+        .fold(builder, |builder, service| builder.with_service_name(*service))
         .build_v1()
 }

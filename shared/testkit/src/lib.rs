@@ -1,4 +1,4 @@
-//! Support for tests: private PostgreSQL and RabbitMQ, an SMTP server that follows a script, tokens, directories read from
+//! Support for tests: private PostgreSQL and RabbitMQ, an SMTP server that follows a script, postfix, tokens, directories read from
 //! files, and a TCP proxy that can be cut.
 //!
 //! Functions here panic, with a message that says what is wrong, when the machine does not give what a test needs: such a
@@ -15,6 +15,7 @@
 
 pub mod directory_file;
 pub mod ports;
+pub mod postfix;
 pub mod proxy;
 pub mod servers;
 pub mod smtp;

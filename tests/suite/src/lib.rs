@@ -33,13 +33,24 @@ use crate::process::{Process, Service};
 pub struct Plan {
     /// Where traces go.
     pub otlp: Option<SocketAddr>,
+    /// The mail server, if not [`Suite::smtp`].
+    pub mail: Option<MailServer>,
+}
+
+/// A mail server that takes mail by STARTTLS.
+#[derive(Clone, Debug)]
+pub struct MailServer {
+    /// Where it listens; its certificate is for this address.
+    pub address: SocketAddr,
+    /// The certificate of the authority to trust, in PEM.
+    pub ca_pem: String,
 }
 
 /// A running suite. It ends when dropped.
 pub struct Suite {
     /// PostgreSQL and RabbitMQ.
     pub servers: Servers,
-    /// The mail server.
+    /// The mail server; nobody uses it if the plan names another.
     pub smtp: SmtpServer,
     /// Who makes the tokens of persons, for `prairie` and `southern`.
     pub people: TokenIssuer,

@@ -68,11 +68,16 @@ pub(crate) fn command(suite: &Suite, service: Service, word: &str) -> Command {
     command
 }
 
-/// The binary of the suite's services: it lies beside the folder of the test binary that runs now.
+/// The binary of the suite's services. It lies in the folder of the profile: there a binary that runs now lies too, while a
+/// test lies in `deps` below it.
 #[must_use]
 pub fn binary() -> std::path::PathBuf {
-    let test = std::env::current_exe().expect("the path of this test");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let running = std::env::current_exe().expect("the path of this binary");
+    let folder = running.parent().expect("target/<profile> or target/<profile>/deps");
+    let profile = match folder.parent() {
+        Some(profile) if folder.ends_with("deps") => profile,
+        _ => folder,
+    };
     profile.join("suite-service")
 }
 

@@ -18,10 +18,11 @@ const CALLERS: &[(&str, &[&str])] = &[
 pub(crate) fn write(suite: &Suite, plan: &Plan) {
     suite.people.write_jwks(&suite.file("people.json"));
     suite.services.write_jwks(&suite.file("services.json"));
-    fs::write(suite.file("ca.pem"), suite.smtp.ca_pem()).expect("a file");
+    let ca_pem = plan.mail.as_ref().map_or(suite.smtp.ca_pem(), |mail| &mail.ca_pem);
+    fs::write(suite.file("ca.pem"), ca_pem).expect("a file");
     for service in Service::ALL {
         fs::write(suite.file(service.name()), suite.services.service(service.name())).expect("a file");
-        let text = [common(suite, service, plan), own(suite, service)].concat();
+        let text = [common(suite, service, plan), own(suite, service, plan)].concat();
         fs::write(suite.file(&service.settings()), text).expect("a file");
     }
 }
@@ -61,26 +62,12 @@ jwks_file = "{services}"
     )
 }
 
-fn own(suite: &Suite, service: Service) -> String {
+fn own(suite: &Suite, service: Service, plan: &Plan) -> String {
     if service == Service::Eligibility {
         return String::new();
     }
-    let mail = match service {
-        Service::Notification => format!(
-            r#"
-[mail]
-url = "smtp+starttls://{smtp}"
-ca_file = "{ca}"
-from = "no-reply@carepost.example.org"
-timeout_ms = 1000
-lease_seconds = 6
-poll_ms = 100
-retry_first_seconds = 1
-retry_longest_seconds = 2
-"#,
-            smtp = suite.smtp.address(),
-            ca = suite.file("ca.pem").display(),
-        ),
+    let work = match service {
+        Service::Notification => mail(suite, plan),
         _ => "[outbox]\nlease_seconds = 5\npoll_ms = 100\n".to_owned(),
     };
     format!(
@@ -91,11 +78,33 @@ token_file = "{token}"
 [broker]
 url = "{broker}"
 prefix = "{prefix}"
-{mail}
+{work}
 "#,
         eligibility = suite.address(Service::Eligibility),
         token = suite.file(service.name()).display(),
         broker = suite.servers.amqp_url(),
         prefix = suite.prefix,
+    )
+}
+
+fn mail(suite: &Suite, plan: &Plan) -> String {
+    // A mail server that is not part of the test may take its time; one that hangs by script should soon be given up.
+    let (address, timeout_ms, lease_seconds) = match &plan.mail {
+        Some(server) => (server.address, 10_000, 60),
+        None => (suite.smtp.address(), 1_000, 6),
+    };
+    format!(
+        r#"
+[mail]
+url = "smtp+starttls://{address}"
+ca_file = "{ca}"
+from = "no-reply@carepost.example.org"
+timeout_ms = {timeout_ms}
+lease_seconds = {lease_seconds}
+poll_ms = 100
+retry_first_seconds = 1
+retry_longest_seconds = 2
+"#,
+        ca = suite.file("ca.pem").display(),
     )
 }

@@ -9,7 +9,15 @@ use carepost_suite::{
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use tonic::{Code, Request, Status, client::Grpc, service::Interceptor};
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    service::{Interceptor, interceptor::InterceptedService},
+};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 use tonic_types::StatusExt;
 
 /// All RPCs that are declared.
@@ -243,4 +251,35 @@ async fn keys_and_own_tokens_are_rotated_without_a_restart() {
     assert!(accepted.await);
     // The key that was taken away takes its tokens along, remembered or not.
     assert_eq!(refused(&suite, path, old).await.0, Code::Unauthenticated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_tells_of_the_service_that_is_served() {
+    let suite = Suite::start("reflection").await;
+    for service in Service::ALL {
+        let caller = Metadata {
+            token: Some(suite.people.person("prairie", "staff/1")),
+            ..Metadata::default()
+        };
+        let channel = InterceptedService::new(channel(suite.address(service)), caller);
+        let request = ServerReflectionRequest {
+            message_request: Some(MessageRequest::ListServices(String::new())),
+            ..Default::default()
+        };
+        let mut client = ServerReflectionClient::new(channel);
+        let answers = client
+            .server_reflection_info(futures::stream::iter([request]))
+            .await
+            .unwrap();
+        let answer = answers.into_inner().message().await.unwrap().unwrap();
+        let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+            panic!("no list")
+        };
+        let mut served: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+        served.sort();
+        let own = format!("carepost.{}.v1.", service.name());
+        let (others, own): (Vec<_>, Vec<_>) = served.into_iter().partition(|name| !name.starts_with(&own));
+        assert_eq!(others, ["grpc.health.v1.Health"]);
+        assert!(!own.is_empty());
+    }
 }

@@ -1,6 +1,11 @@
 //! What the suite promises, seen from outside.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod authorization;
 mod commands;
@@ -10,6 +15,7 @@ mod imports;
 mod layering;
 mod outages;
 mod privacy;
+mod real_mail;
 mod settings;
 mod story;
 mod traces;

@@ -15,7 +15,10 @@ use crate::traffic::{PRAIRIE, begin};
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_call_to_the_mailer() {
     let (receiver, address) = Receiver::start().await;
-    let plan = Plan { otlp: Some(address) };
+    let plan = Plan {
+        otlp: Some(address),
+        ..Plan::default()
+    };
     let suite = Suite::start_on(Servers::ensure().await, "traces", plan).await;
     suite.import(&DirectoryFile::prairie()).await;
     begin(&suite, PRAIRIE).await;
