@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use carepost_broker::{publisher::RabbitPublisher, relay::Relay};
+use carepost_broker::{publisher::Publisher, relay::Relay};
 use carepost_messaging_migration::Migrator;
 use carepost_proto::{DESCRIPTOR_SET, messaging::v1::messaging_service_server::MessagingServiceServer};
 use carepost_rpc::{
@@ -44,7 +44,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     };
     let relay = Relay {
         db: database.clone(),
-        publisher: RabbitPublisher::new(settings.broker),
+        publisher: Publisher::new(settings.broker),
         clock: Clock::system(),
         ids: Ids,
         wake: outbox,
@@ -80,7 +80,7 @@ async fn serve(
             settings.call_timeout,
         ))
         .add_service(health)
-        .add_service(server::reflection(DESCRIPTOR_SET)?)
+        .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
         .add_service(service);
     let stopping = life.stopping();
     life.spawn("server", async move {

@@ -30,7 +30,7 @@ pub struct Settings {
     pub limits: Limits,
     /// The eligibility service.
     pub eligibility: PeerSettings,
-    /// RabbitMQ.
+    /// The broker.
     pub broker: BrokerSettings,
     /// The outbox relay.
     pub outbox: RelaySettings,

@@ -22,7 +22,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::{
     inbox::Inbox,
-    mail::{Mailer, Recipients, Smtp},
+    mail::{Mailer, Recipients, Transport},
     rpc::Notification,
     settings::Settings,
     store::Store,
@@ -37,7 +37,7 @@ const SERVICES: &[&str] = &["carepost.notification.v1.NotificationService"];
 /// If the database cannot be used, a file that the settings name cannot be read, or the port is taken.
 pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fatal> {
     let clock = Clock::system();
-    let smtp = Smtp::new(&settings.mail)?;
+    let transport = Transport::new(&settings.mail)?;
     let eligibility = Peer::new("eligibility", &settings.eligibility)?;
     let database = database::connect::<Migrator>(&settings.database).await?;
     let keys = Keys::load(&settings.identity).await?;
@@ -54,7 +54,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let mailer = Mailer {
         store: store.clone(),
         recipients: Recipients::new(eligibility),
-        smtp,
+        transport,
         settings: settings.mail,
         actor,
         clock: clock.clone(),
@@ -98,7 +98,7 @@ async fn serve(
             settings.call_timeout,
         ))
         .add_service(health)
-        .add_service(server::reflection(DESCRIPTOR_SET)?)
+        .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
         .add_service(service);
     let stopping = life.stopping();
     life.spawn("server", async move {

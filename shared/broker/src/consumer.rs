@@ -1,4 +1,5 @@
-//! Hands messages of a queue to a service, over a connection of its own that is opened again whenever it breaks.
+//! Hands messages of a queue to a service: from RabbitMQ, over a connection of its own that is opened again whenever it
+//! breaks, or from the embedded broker.
 //!
 //! A message is acknowledged once the service has kept it. While something that the service needs is down, the consumer
 //! pauses and tries the same message again, without giving it back: an outage makes no dead letters. Only what the service
@@ -10,19 +11,26 @@ use carepost_runtime::{Backoff, Clock, settings::Reader};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::BrokerSettings;
+use crate::{
+    embedded,
+    error::BrokerError,
+    rabbitmq::{self, DeadLetters},
+    settings::{BrokerSettings, Place},
+};
 
 mod attempt;
 mod dead_letter;
 mod received;
-mod session;
+pub(crate) mod settle;
 
 use attempt::Gate;
-use dead_letter::DeadLetters;
+pub(crate) use dead_letter::Death;
+#[cfg(test)]
+pub(crate) use dead_letter::MAX_REASON;
 pub use dead_letter::{DEAD_QUEUE, DEAD_REASON, DEAD_TIME};
 pub use received::{Received, Verdict};
 
-/// A connection that lasted this long was a good one: what ends it is a new failure, not one more in a row.
+/// A session that lasted this long was a good one: what ends it is a new failure, not one more in a row.
 const GOOD: Duration = Duration::from_secs(30);
 
 /// How a queue is consumed.
@@ -64,7 +72,7 @@ impl ConsumerSettings {
     }
 }
 
-/// Consumes from RabbitMQ.
+/// Consumes from the broker of its settings.
 #[derive(Clone, Debug)]
 pub struct Consumer {
     broker: BrokerSettings,
@@ -87,31 +95,47 @@ impl Consumer {
         H: Fn(Received) -> F + Send + Sync + 'static,
         F: Future<Output = Verdict> + Send + 'static,
     {
-        let work = Arc::new(Work {
-            handler,
-            gate: Gate::new(settings.backoff),
-            dead_letters: DeadLetters::new(&self.broker, &settings.queue, self.clock),
-        });
-        let mut failures = 0;
-        while !stop.is_cancelled() {
-            let begin = Instant::now();
-            let Err(error) = session::run(&self.broker, &settings, &work, &stop).await else {
-                continue;
-            };
-            failures = if begin.elapsed() >= GOOD { 1 } else { failures + 1 };
-            tracing::warn!(%error, failures, queue = settings.queue, "the queue cannot be consumed");
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = sleep(settings.backoff.delay(failures)) => {}
+        let Self { broker, clock } = self;
+        let gate = Gate::new(settings.backoff);
+        let work = Arc::new(Work { handler, gate, clock });
+        match &broker.place {
+            Place::RabbitMq(uri) => {
+                let letters = Arc::new(DeadLetters::new(uri, &broker));
+                let session = || rabbitmq::run((uri, &broker), &settings, (&work, &letters), &stop);
+                again(session, &settings, &stop).await;
+                letters.close().await;
+            }
+            Place::File(path) => {
+                let session = || embedded::run((path, &broker), &settings, &work, &stop);
+                again(session, &settings, &stop).await;
             }
         }
-        work.dead_letters.close().await;
     }
 }
 
-/// What is done with messages, whatever the connection that they come from.
-struct Work<H> {
+/// Works through one session after the other, until `stop`.
+async fn again<F>(session: impl Fn() -> F, settings: &ConsumerSettings, stop: &CancellationToken)
+where
+    F: Future<Output = Result<(), BrokerError>>,
+{
+    let mut failures = 0;
+    while !stop.is_cancelled() {
+        let begin = Instant::now();
+        let Err(error) = session().await else {
+            continue;
+        };
+        failures = if begin.elapsed() >= GOOD { 1 } else { failures + 1 };
+        tracing::warn!(%error, failures, queue = settings.queue, "the queue cannot be consumed");
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(settings.backoff.delay(failures)) => {}
+        }
+    }
+}
+
+/// What is done with messages, whatever the broker that they come from.
+pub(crate) struct Work<H> {
     handler: H,
     gate: Gate,
-    dead_letters: DeadLetters,
+    pub(crate) clock: Clock,
 }

@@ -5,10 +5,6 @@ use std::fmt;
 use carepost_identity::OrganizationId;
 use carepost_proto::event::v1::MessageSent;
 use chrono::{DateTime, Utc};
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, FieldTable},
-};
 use prost::Message;
 use uuid::Uuid;
 
@@ -16,9 +12,6 @@ use crate::trace::TraceHeaders;
 
 /// How every payload is encoded.
 pub const CONTENT_TYPE: &str = "application/x-protobuf";
-
-/// AMQP's mark of a message that must survive a restart of the broker.
-pub(crate) const PERSISTENT: u8 = 2;
 
 /// What kinds of events there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,21 +83,6 @@ impl Event {
             trace,
             occurred_at,
         }
-    }
-
-    /// What AMQP says about it, beside routing key and payload.
-    pub(crate) fn properties(&self) -> BasicProperties {
-        let mut headers = FieldTable::default();
-        for (name, value) in self.trace.iter() {
-            headers.insert(name.into(), AMQPValue::LongString(value.into()));
-        }
-        BasicProperties::default()
-            .with_message_id(self.id.to_string().into())
-            .with_content_type(CONTENT_TYPE.into())
-            .with_type(self.kind.message_type().into())
-            .with_timestamp(self.occurred_at.timestamp().try_into().unwrap_or_default())
-            .with_delivery_mode(PERSISTENT)
-            .with_headers(headers)
     }
 }
 

@@ -1,8 +1,11 @@
-//! What surrounds every event: topology, outbox, relay, RabbitMQ publisher and consumer with a reconnection of its own.
+//! What surrounds every event: topology, outbox, relay, publisher and consumer.
 //!
 //! An event starts as a row of the [`outbox`], written by the transaction that made it true. The [`relay`] takes it from
-//! there to RabbitMQ, and deletes the row once the broker has confirmed it. A [`consumer`] hands it to a service, and
+//! there to the broker, and deletes the row once the broker has confirmed it. A [`consumer`] hands it to a service, and
 //! acknowledges it once the service has kept it. So an event arrives at least once, and whoever takes it must know its id.
+//!
+//! There are two brokers with one contract, chosen by the scheme of the URL: RabbitMQ, and one embedded in the process that
+//! keeps its queues in a file of SQLite, for a suite that runs in one process.
 
 pub mod consumer;
 pub mod event;
@@ -13,7 +16,8 @@ pub mod settings;
 pub mod topology;
 pub mod trace;
 
-mod confirm;
-mod link;
+mod embedded;
+mod error;
+mod rabbitmq;
 
-pub use link::BrokerError;
+pub use error::BrokerError;

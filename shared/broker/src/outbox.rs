@@ -29,6 +29,9 @@ pub const TABLE: &str = "outbox";
 /// The columns that an `INSERT` gives, in this order.
 pub const COLUMNS: &str = "id, organization, kind, payload, traceparent, tracestate, created_at";
 
+/// Before any time, in the form in which SQLite keeps times: texts, sorted as such.
+const EPOCH: &str = "1970-01-01T00:00:00+00:00";
+
 #[derive(DeriveIden)]
 enum Outbox {
     Table,
@@ -56,7 +59,7 @@ pub fn create_table() -> TableCreateStatement {
         .col(schema::text_null(Outbox::Traceparent))
         .col(schema::text_null(Outbox::Tracestate))
         .col(schema::timestamp_with_time_zone(Outbox::CreatedAt))
-        .col(schema::timestamp_with_time_zone(Outbox::ClaimedUntil).default("1970-01-01 00:00:00+00:00"))
+        .col(schema::timestamp_with_time_zone(Outbox::ClaimedUntil).default(EPOCH))
         .col(schema::uuid_null(Outbox::Claim))
         .col(schema::integer(Outbox::Attempts).default(0))
         .take()

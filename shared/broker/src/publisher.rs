@@ -1,13 +1,11 @@
-//! Publishes events to RabbitMQ, each confirmed by the broker.
-
-use tokio::sync::{Mutex, MutexGuard};
+//! Publishes events, each confirmed by the broker: RabbitMQ, or the embedded one.
 
 use crate::{
-    confirm::{self, Outgoing},
+    embedded::EmbeddedPublisher,
+    error::BrokerError,
     event::Event,
-    link::{BrokerError, Link},
-    settings::BrokerSettings,
-    topology,
+    rabbitmq::RabbitPublisher,
+    settings::{BrokerSettings, Place},
 };
 
 /// Why an event was not published, as far as is known: it may have been, where no answer came.
@@ -33,89 +31,52 @@ impl PublishError {
     pub fn is_outage(&self) -> bool {
         !matches!(self, Self::Unroutable)
     }
-
-    /// Whether the next try needs a new connection: after [`PublishError::Unroutable`] too, since a binding must have gone
-    /// and each new connection declares the topology.
-    pub(crate) fn breaks_connection(&self) -> bool {
-        !matches!(self, Self::Refused)
-    }
 }
 
-/// Publishes over a connection of its own, opened when it is needed. After any fault it is dropped, and the next call opens
-/// another: when to call again is for the caller to say.
-pub struct RabbitPublisher {
-    settings: BrokerSettings,
-    link: Mutex<Option<Link>>,
+/// Publishes to the broker of its settings, which it opens when it is needed and again after a fault: when to call again is
+/// for the caller to say.
+pub struct Publisher(Kind);
+
+enum Kind {
+    RabbitMq(Box<RabbitPublisher>),
+    Embedded(Box<EmbeddedPublisher>),
 }
 
-impl RabbitPublisher {
+impl Publisher {
     /// A publisher that has not connected yet.
     #[must_use]
     pub fn new(settings: BrokerSettings) -> Self {
-        Self {
-            settings,
-            link: Mutex::new(None),
-        }
+        Self(match settings.place.clone() {
+            Place::RabbitMq(uri) => Kind::RabbitMq(Box::new(RabbitPublisher::new(*uri, settings))),
+            Place::File(path) => Kind::Embedded(Box::new(EmbeddedPublisher::new(path, settings))),
+        })
     }
 
     /// Opens the connection and declares the topology, unless that is done. Takes no longer than the timeout to connect.
+    /// The embedded broker's file stays this process's for as long as the publisher is there.
     ///
     /// # Errors
     /// If the broker cannot be used.
     pub async fn ready(&self) -> Result<(), BrokerError> {
-        let mut slot = self.link.lock().await;
-        let link = self.take_or_open(&mut slot).await?;
-        *slot = Some(link);
-        Ok(())
+        match &self.0 {
+            Kind::RabbitMq(publisher) => publisher.ready().await,
+            Kind::Embedded(publisher) => publisher.ready().await,
+        }
     }
 
     /// Publishes all, and awaits all confirmations together: one result for each event, in the same order. Takes no longer
     /// than the timeouts to connect and to confirm; calls at the same time wait for each other.
     pub async fn publish(&self, batch: &[Event]) -> Vec<Result<(), PublishError>> {
-        let outgoing: Vec<_> = batch.iter().map(|event| self.outgoing(event)).collect();
-        self.send(&outgoing).await
-    }
-
-    /// As [`RabbitPublisher::publish`], for messages of any form.
-    pub(crate) async fn send(&self, batch: &[Outgoing<'_>]) -> Vec<Result<(), PublishError>> {
-        if batch.is_empty() {
-            return Vec::new();
+        match &self.0 {
+            Kind::RabbitMq(publisher) => publisher.publish(batch).await,
+            Kind::Embedded(publisher) => publisher.publish(batch).await,
         }
-        let mut slot = self.link.lock().await;
-        // Out of its slot: if the caller gives up in between, the connection goes, with the confirmations under way on it.
-        let link = match self.take_or_open(&mut slot).await {
-            Ok(link) => link,
-            Err(error) => return batch.iter().map(|_| Err(error.clone().into())).collect(),
-        };
-        let outcomes = confirm::publish_all(&link.channel, batch, self.settings.confirm_timeout).await;
-        let broken = |outcome: &Result<(), PublishError>| matches!(outcome, Err(error) if error.breaks_connection());
-        if !outcomes.iter().any(broken) {
-            *slot = Some(link);
-        }
-        outcomes
     }
 
     /// Closes the connection in good order.
     pub async fn close(&self) {
-        if let Some(link) = self.link.lock().await.take() {
-            link.close().await;
-        }
-    }
-
-    async fn take_or_open(&self, slot: &mut MutexGuard<'_, Option<Link>>) -> Result<Link, BrokerError> {
-        match slot.take() {
-            Some(link) if link.is_up() => Ok(link),
-            _ => Link::open(&self.settings).await,
-        }
-    }
-
-    fn outgoing<'a>(&self, event: &'a Event) -> Outgoing<'a> {
-        Outgoing {
-            exchange: topology::short(self.settings.topology.events()),
-            routing_key: event.kind.routing_key().into(),
-            message_id: event.id.to_string(),
-            properties: event.properties(),
-            body: &event.payload,
+        if let Kind::RabbitMq(publisher) = &self.0 {
+            publisher.close().await;
         }
     }
 }

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    link::BrokerError,
+    error::BrokerError,
     outbox::lease::{self, Claim, Claimed},
-    publisher::{PublishError, RabbitPublisher},
+    publisher::{PublishError, Publisher},
 };
 
 /// How long one statement may take, whatever the database itself allows.
@@ -71,7 +71,7 @@ pub struct Relay {
     /// The database with the outbox.
     pub db: DatabaseConnection,
     /// Where the events go.
-    pub publisher: RabbitPublisher,
+    pub publisher: Publisher,
     /// Tells how long leases last; may differ between relays by much less than a lease.
     pub clock: Clock,
     /// Makes the ids of batches.

@@ -1,6 +1,6 @@
 //! How the broker is reached.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use carepost_runtime::settings::Reader;
 use lapin::uri::AMQPUri;
@@ -16,13 +16,40 @@ const HEARTBEAT: u16 = 10;
 
 /// The URL is none of a broker. The text never repeats it: it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be of the form amqp://user:password@host:port/vhost, or amqps://…")]
+#[error("must be of the form amqp://user:password@host:port/vhost, amqps://…, or sqlite:///folder/broker.db")]
 pub struct UrlError;
+
+/// Where the broker is.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// RabbitMQ.
+    RabbitMq(Box<AMQPUri>),
+    /// The embedded broker, in a file of SQLite that one process has at a time.
+    File(PathBuf),
+}
+
+impl Place {
+    fn of(url: &Url) -> Result<Self, UrlError> {
+        if url.scheme() == "sqlite" {
+            return file(url).map(Self::File).ok_or(UrlError);
+        }
+        let mut uri: AMQPUri = url.as_str().parse().map_err(|_| UrlError)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        Ok(Self::RabbitMq(Box::new(uri)))
+    }
+}
+
+fn file(url: &Url) -> Option<PathBuf> {
+    let bare = url.query().is_none() && url.fragment().is_none() && !url.path().ends_with('/');
+    // None for a relative one.
+    let path = url.to_file_path().ok()?;
+    (bare && path.file_name().is_some()).then_some(path)
+}
 
 /// How the broker is reached, and what is to be there.
 #[derive(Clone)]
 pub struct BrokerSettings {
-    pub(crate) uri: AMQPUri,
+    pub(crate) place: Place,
     pub(crate) name: String,
     pub(crate) topology: Topology,
     pub(crate) connect_timeout: Duration,
@@ -40,21 +67,19 @@ impl fmt::Debug for BrokerSettings {
 }
 
 impl BrokerSettings {
-    /// Settings with the default timeouts: 5 s to connect, 10 s to confirm a batch. The name is shown to operators of the
-    /// broker.
+    /// Settings with the default timeouts: 5 s to connect, 10 s to confirm a batch. The name is shown to operators of
+    /// RabbitMQ.
     ///
     /// # Errors
     /// If the URL is none of a broker.
     pub fn new(url: &Url, name: &str, topology: Topology) -> Result<Self, UrlError> {
-        let uri = url.as_str().parse().map_err(|_| UrlError)?;
-        Ok(Self::with_uri(uri, name, topology).with_timeouts(CONNECT_TIMEOUT, CONFIRM_TIMEOUT))
+        Ok(Self::at(Place::of(url)?, name, topology).with_timeouts(CONNECT_TIMEOUT, CONFIRM_TIMEOUT))
     }
 
-    fn with_uri(mut uri: AMQPUri, name: &str, topology: Topology) -> Self {
-        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    fn at(place: Place, name: &str, topology: Topology) -> Self {
         let (connect_timeout, confirm_timeout) = (CONNECT_TIMEOUT, CONFIRM_TIMEOUT);
         Self {
-            uri,
+            place,
             name: name.to_owned(),
             topology,
             connect_timeout,
@@ -66,19 +91,18 @@ impl BrokerSettings {
     #[must_use]
     pub fn with_timeouts(mut self, connect: Duration, confirm: Duration) -> Self {
         (self.connect_timeout, self.confirm_timeout) = (connect, confirm);
-        // Without it, the thread of an attempt that was given up would wait as long as the system's TCP does.
-        self.uri.query.connection_timeout = Some(connect.as_millis().try_into().unwrap_or(u64::MAX));
+        if let Place::RabbitMq(uri) = &mut self.place {
+            // Without it, the thread of an attempt that was given up would wait as long as the system's TCP does.
+            uri.query.connection_timeout = Some(connect.as_millis().try_into().unwrap_or(u64::MAX));
+        }
         self
     }
 
     /// Reads the section `broker`: `url`, `prefix`, `queue_max_length`, `connect_timeout_ms`, `confirm_timeout_ms`.
-    /// The name is shown to operators of the broker.
+    /// The name is shown to operators of RabbitMQ.
     pub fn read(reader: &mut Reader, name: &str) -> Self {
-        let url = reader.url("broker.url", &["amqp", "amqps"]);
-        let uri = url.and_then(|url| {
-            let parsed = url.as_str().parse();
-            parsed.map_err(|_: String| reader.fault("broker.url", UrlError)).ok()
-        });
+        let url = reader.url("broker.url", &["amqp", "amqps", "sqlite"]);
+        let place = url.and_then(|url| Place::of(&url).map_err(|error| reader.fault("broker.url", error)).ok());
         let prefix = reader.optional_text("broker.prefix").unwrap_or_default();
         let max_length = reader.count("broker.queue_max_length", 1..=100_000_000);
         let topology = Topology::new(&prefix, max_length).unwrap_or_else(|error| {
@@ -87,7 +111,9 @@ impl BrokerSettings {
         });
         let connect = reader.milliseconds("broker.connect_timeout_ms", 100..=60_000);
         let confirm = reader.milliseconds("broker.confirm_timeout_ms", 100..=60_000);
-        Self::with_uri(uri.unwrap_or_default(), name, topology).with_timeouts(connect, confirm)
+        // With a fault, the settings are never used.
+        let place = place.unwrap_or_else(|| Place::RabbitMq(Box::default()));
+        Self::at(place, name, topology).with_timeouts(connect, confirm)
     }
 
     /// What is to be there.
@@ -113,5 +139,25 @@ mod tests {
         let url = Url::parse("https://carepost:hunter2@broker/").unwrap();
         let error = BrokerSettings::new(&url, "test", Topology::default()).unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_is_absolute_and_named() {
+        let place = |url: &str| Place::of(&Url::parse(url).unwrap());
+        let Ok(Place::File(path)) = place("sqlite:///var/lib/care%20post/broker.db") else {
+            panic!("it is a file");
+        };
+        assert_eq!(path.to_str(), Some("/var/lib/care post/broker.db"));
+        for url in [
+            "sqlite:broker.db",
+            "sqlite://folder/broker.db",
+            "sqlite:///folder/",
+            "sqlite:///",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite:///folder/broker.db?mode=ro",
+        ] {
+            assert!(place(url).is_err(), "{url}");
+        }
     }
 }

@@ -1,11 +1,5 @@
 //! Exchanges and queues, described once, as data. Every process declares all of them before it publishes or consumes.
 
-use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable, ShortString},
-};
-
 use crate::event::EventKind;
 
 /// The most characters of a prefix: with it, every name stays below AMQP's 255.
@@ -13,10 +7,6 @@ pub const MAX_PREFIX: usize = 100;
 
 /// How many messages a queue holds unless told otherwise.
 pub const DEFAULT_MAX_LENGTH: u32 = 1_000_000;
-
-/// How often a message may come back before RabbitMQ gives it up. A consumer that crashes over and over must not turn a good
-/// event into a dead letter, so this is out of reach; unset, RabbitMQ 4 would say 20.
-const DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 /// A prefix that is too long, or has characters that are no part of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,59 +130,17 @@ impl Topology {
         &self.queues
     }
 
-    fn arguments(&self, queue: &Queue) -> FieldTable {
-        let text = |text: &str| AMQPValue::LongString(text.into());
-        let mut arguments = FieldTable::default();
-        arguments
-            .insert("x-queue-type".into(), text("quorum"))
-            .insert("x-max-length".into(), AMQPValue::LongLongInt(self.max_length.into()))
-            .insert("x-overflow".into(), text("reject-publish"))
-            .insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
-        if let Some(exchange) = &queue.dead_letters {
-            arguments
-                .insert("x-dead-letter-exchange".into(), text(exchange))
-                .insert("x-dead-letter-strategy".into(), text("at-least-once"));
-        }
-        arguments
+    /// The queues that take events of a kind.
+    pub(crate) fn bound_for(&self, kind: EventKind) -> impl Iterator<Item = &Queue> {
+        let bound = move |queue: &&Queue| queue.exchange == self.events() && queue.routing_key == kind.routing_key();
+        self.queues.iter().filter(bound)
     }
-}
 
-/// Declares everything. What is there already is left as it is.
-///
-/// # Errors
-/// If the broker fails, or has something of the same name with other properties.
-pub async fn declare(channel: &Channel, topology: &Topology) -> lapin::Result<()> {
-    for exchange in topology.exchanges() {
-        let kind = if exchange.fanout {
-            ExchangeKind::Fanout
-        } else {
-            ExchangeKind::Topic
-        };
-        let options = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        channel
-            .exchange_declare(short(&exchange.name), kind, options, FieldTable::default())
-            .await?;
+    /// How many messages a queue holds; beyond that it refuses.
+    #[must_use]
+    pub fn max_length(&self) -> u32 {
+        self.max_length
     }
-    for queue in topology.queues() {
-        let options = QueueDeclareOptions::durable();
-        channel
-            .queue_declare(short(&queue.name), options, topology.arguments(queue))
-            .await?;
-        let (exchange, key) = (short(&queue.exchange), short(queue.routing_key));
-        let options = QueueBindOptions::default();
-        channel
-            .queue_bind(short(&queue.name), exchange, key, options, FieldTable::default())
-            .await?;
-    }
-    Ok(())
-}
-
-/// A name of the topology, which is never too long.
-pub(crate) fn short(name: &str) -> ShortString {
-    ShortString::try_new(name).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::domain::Mailbox;
 const CHANGE: &str = "
     INSERT INTO mailbox AS m (organization, person, unread, revision) VALUES ($1, $2, $3, 1)
     ON CONFLICT (organization, person) DO UPDATE SET unread = m.unread + excluded.unread, revision = m.revision + 1
-    RETURNING m.unread, m.revision";
+    RETURNING unread, revision";
 
 #[derive(FromQueryResult)]
 struct Row {

@@ -1,13 +1,14 @@
 //! `MarkRead`: forward only (I4).
 
 use carepost_identity::PersonId;
+use carepost_runtime::database::begin;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect, TransactionTrait,
+    QuerySelect,
 };
 use uuid::Uuid;
 
-use super::{RequestKey, Store, StoreError, Write, entity, mailbox};
+use super::{RequestKey, Store, StoreError, Write, entity, mailbox, request};
 use crate::domain::Answered;
 
 impl Store {
@@ -18,12 +19,12 @@ impl Store {
     pub async fn mark_read(
         &self,
         write: Write<'_>,
-        request: RequestKey<'_>,
+        key: RequestKey<'_>,
         person: &PersonId,
         conversation: Uuid,
         last_seen: i64,
     ) -> Result<Answered, StoreError> {
-        let transaction = self.database.begin().await?;
+        let transaction = begin(&self.database).await?;
         let change = Change {
             transaction: &transaction,
             write,
@@ -52,7 +53,7 @@ impl Store {
             mailbox,
             at: write.now,
         };
-        change.remember(request, &answered).await?;
+        request::remember(&transaction, write.organization, person, key, &answered).await?;
         transaction.commit().await?;
         Ok(answered)
     }
@@ -104,27 +105,6 @@ impl Change<'_> {
         row.unread = Set(unread);
         row.revision = Set(revision);
         row.update(self.transaction).await?;
-        Ok(())
-    }
-
-    async fn remember(&self, request: RequestKey<'_>, answered: &Answered) -> Result<(), StoreError> {
-        let row = entity::request::ActiveModel {
-            organization: Set(self.write.organization.to_string()),
-            person: Set(self.person.to_string()),
-            rpc: Set(request.rpc.to_owned()),
-            request_id: Set(request.id.to_owned()),
-            digest: Set(request.digest.to_vec()),
-            conversation_id: Set(answered.conversation),
-            message_id: Set(answered.message),
-            sequence: Set(answered.sequence),
-            conversation_unread: Set(answered.conversation_unread),
-            mailbox_unread: Set(answered.mailbox.unread),
-            mailbox_revision: Set(answered.mailbox.revision),
-            answered_at: Set(answered.at),
-        };
-        entity::request::Entity::insert(row)
-            .exec_without_returning(self.transaction)
-            .await?;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod list_messages;
 mod mailbox;
 mod mark_read;
 mod open;
+mod request;
 mod rows;
 mod send;
 mod share_conversation;
@@ -78,7 +79,7 @@ impl<E: Into<DatabaseFault>> From<E> for StoreError {
 /// holds a reply against these very statements without the service around them; `open.rs` and `send.rs` tell their parameters.
 #[must_use]
 pub fn statements() -> [&'static str; 2] {
-    [open::OPEN, send::REPLY]
+    [open::OPEN, send::POSTGRES_REPLY]
 }
 
 impl Store {

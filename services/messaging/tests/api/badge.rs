@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use carepost_proto::messaging::v1::ListMessagesRequest;
 use tonic::Code;
 
-use crate::support::{CLERK, DOCTOR, GUARDIAN, NURSE, Service, fields, read_up_to, reply_to};
+use crate::support::{CLERK, Column, DOCTOR, GUARDIAN, NURSE, Service, fields, on_both, read_up_to, reply_to};
 
-#[tokio::test]
-async fn i4_mark_read_only_moves_forward() {
-    let service = Service::start("i4").await;
+on_both!(i4_mark_read_only_moves_forward);
+async fn i4_mark_read_only_moves_forward(column: Column) {
+    let service = Service::start(column, "i4").await;
     let id = service.start_portal().await.conversation_id;
     for _ in 0..3 {
         service.of(NURSE).reply(reply_to(&id)).await.unwrap();
@@ -28,9 +28,9 @@ async fn i4_mark_read_only_moves_forward() {
     assert_eq!((all.unread_count, all.mailbox.unwrap().unread_count), (0, 0));
 }
 
-#[tokio::test]
-async fn i4_what_does_not_exist_yet_cannot_be_read() {
-    let service = Service::start("unseen").await;
+on_both!(i4_what_does_not_exist_yet_cannot_be_read);
+async fn i4_what_does_not_exist_yet_cannot_be_read(column: Column) {
+    let service = Service::start(column, "unseen").await;
     let id = service.start_portal().await.conversation_id;
     let refused = service.of(GUARDIAN).mark_read(read_up_to(&id, 2)).await.unwrap_err();
     assert_eq!(
@@ -42,9 +42,9 @@ async fn i4_what_does_not_exist_yet_cannot_be_read() {
     assert_eq!(service.badge(GUARDIAN).await, 1);
 }
 
-#[tokio::test]
-async fn i4_opening_and_replying_mark_nothing_and_own_messages_are_never_unread() {
-    let service = Service::start("own").await;
+on_both!(i4_opening_and_replying_mark_nothing_and_own_messages_are_never_unread);
+async fn i4_opening_and_replying_mark_nothing_and_own_messages_are_never_unread(column: Column) {
+    let service = Service::start(column, "own").await;
     let id = service.start_portal().await.conversation_id;
     let request = ListMessagesRequest {
         conversation_id: id.clone(),
@@ -63,9 +63,9 @@ async fn i4_opening_and_replying_mark_nothing_and_own_messages_are_never_unread(
     assert_eq!(read.unread_count, 0);
 }
 
-#[tokio::test]
-async fn every_change_of_a_mailbox_raises_its_revision() {
-    let service = Service::start("revision").await;
+on_both!(every_change_of_a_mailbox_raises_its_revision);
+async fn every_change_of_a_mailbox_raises_its_revision(column: Column) {
+    let service = Service::start(column, "revision").await;
     let id = service.start_portal().await.conversation_id;
     let mut last = service.mailbox(GUARDIAN).await.revision;
     for _ in 0..3 {
@@ -83,9 +83,9 @@ async fn every_change_of_a_mailbox_raises_its_revision() {
     assert!(read.mailbox.unwrap().revision > last);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_clients_in_one_conversation_leave_no_gap_and_a_right_badge() {
-    let service = Service::start("crowd").await;
+on_both!(sixty_four_clients_in_one_conversation_leave_no_gap_and_a_right_badge);
+async fn sixty_four_clients_in_one_conversation_leave_no_gap_and_a_right_badge(column: Column) {
+    let service = Service::start(column, "crowd").await;
     let id = service.start_staff().await.conversation_id;
     let people = [NURSE, DOCTOR, CLERK];
     let sends = (0..64).map(|client: usize| {
@@ -110,9 +110,9 @@ async fn sixty_four_clients_in_one_conversation_leave_no_gap_and_a_right_badge()
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn i3_the_badge_is_right_after_sends_and_reads_at_once() {
-    let service = Service::start("races").await;
+on_both!(i3_the_badge_is_right_after_sends_and_reads_at_once);
+async fn i3_the_badge_is_right_after_sends_and_reads_at_once(column: Column) {
+    let service = Service::start(column, "races").await;
     let ids = [
         service.start_staff().await.conversation_id,
         service.start_staff().await.conversation_id,

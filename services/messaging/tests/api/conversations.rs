@@ -6,7 +6,9 @@ use carepost_proto::messaging::v1::{
 };
 use tonic::Code;
 
-use crate::support::{CLERK, DOCTOR, GUARDIAN, NURSE, Service, fields, portal_start, reason, reply_to, request_id};
+use crate::support::{
+    CLERK, Column, DOCTOR, GUARDIAN, NURSE, Service, fields, on_both, portal_start, reason, reply_to, request_id,
+};
 
 async fn get(service: &Service, person: &str, id: &str) -> Result<Conversation, tonic::Status> {
     let request = GetConversationRequest {
@@ -21,9 +23,9 @@ async fn get(service: &Service, person: &str, id: &str) -> Result<Conversation, 
         .unwrap())
 }
 
-#[tokio::test]
-async fn c1_a_portal_conversation_is_the_same_for_both_parties() {
-    let service = Service::start("c1").await;
+on_both!(c1_a_portal_conversation_is_the_same_for_both_parties);
+async fn c1_a_portal_conversation_is_the_same_for_both_parties(column: Column) {
+    let service = Service::start(column, "c1").await;
     let message = service.start_portal().await;
     assert_eq!(
         (message.sequence, message.sender.as_str(), message.unread),
@@ -51,9 +53,9 @@ async fn c1_a_portal_conversation_is_the_same_for_both_parties() {
     assert_eq!(for_guardian.participants[1].display_name, "Name of staff/nurse");
 }
 
-#[tokio::test]
-async fn c4_a_reply_goes_to_everybody_and_messages_come_oldest_first() {
-    let service = Service::start("c4").await;
+on_both!(c4_a_reply_goes_to_everybody_and_messages_come_oldest_first);
+async fn c4_a_reply_goes_to_everybody_and_messages_come_oldest_first(column: Column) {
+    let service = Service::start(column, "c4").await;
     let first = service.start_staff().await;
     for person in [DOCTOR, CLERK, NURSE] {
         service
@@ -86,9 +88,9 @@ async fn c4_a_reply_goes_to_everybody_and_messages_come_oldest_first() {
     );
 }
 
-#[tokio::test]
-async fn c5_the_conversation_of_others_reads_like_none() {
-    let service = Service::start("c5").await;
+on_both!(c5_the_conversation_of_others_reads_like_none);
+async fn c5_the_conversation_of_others_reads_like_none(column: Column) {
+    let service = Service::start(column, "c5").await;
     let message = service.start_portal().await;
     let none = "00000000-0000-7000-8000-000000000000".to_owned();
     let strangers = [
@@ -132,9 +134,9 @@ async fn c5_the_conversation_of_others_reads_like_none() {
     );
 }
 
-#[tokio::test]
-async fn lists_go_on_page_by_page_newest_activity_first() {
-    let service = Service::start("pages").await;
+on_both!(lists_go_on_page_by_page_newest_activity_first);
+async fn lists_go_on_page_by_page_newest_activity_first(column: Column) {
+    let service = Service::start(column, "pages").await;
     let mut ids = Vec::new();
     for _ in 0..5 {
         ids.push(service.start_portal().await.conversation_id);
@@ -170,9 +172,9 @@ async fn lists_go_on_page_by_page_newest_activity_first() {
     );
 }
 
-#[tokio::test]
-async fn messages_go_on_page_by_page_and_from_a_sequence() {
-    let service = Service::start("messages").await;
+on_both!(messages_go_on_page_by_page_and_from_a_sequence);
+async fn messages_go_on_page_by_page_and_from_a_sequence(column: Column) {
+    let service = Service::start(column, "messages").await;
     let id = service.start_portal().await.conversation_id;
     for _ in 0..4 {
         service.of(GUARDIAN).reply(reply_to(&id)).await.unwrap();
@@ -204,9 +206,9 @@ async fn messages_go_on_page_by_page_and_from_a_sequence() {
     assert_eq!(second.next_page_token, "");
 }
 
-#[tokio::test]
-async fn r2_recipients_are_those_of_eligibility() {
-    let service = Service::start("r2").await;
+on_both!(r2_recipients_are_those_of_eligibility);
+async fn r2_recipients_are_those_of_eligibility(column: Column) {
+    let service = Service::start(column, "r2").await;
     let request = ListRecipientsRequest {
         kind: ConversationKind::Portal.into(),
         chart_id: Some("chart-1".to_owned()),
@@ -246,9 +248,9 @@ async fn r2_recipients_are_those_of_eligibility() {
     );
 }
 
-#[tokio::test]
-async fn text_comes_back_as_it_was_written() {
-    let service = Service::start("text").await;
+on_both!(text_comes_back_as_it_was_written);
+async fn text_comes_back_as_it_was_written(column: Column) {
+    let service = Service::start(column, "text").await;
     let body = "Line one\r\nline two\t\u{1F9D1}\u{200D}\u{2695}\u{FE0F} ' \" \\ % _ <b>שלום</b>";
     let request = carepost_proto::messaging::v1::StartConversationRequest {
         request_id: request_id(),

@@ -8,7 +8,7 @@ use carepost_proto::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::support::{GUARDIAN, NURSE, Says, Service, portal_start, reason, reasons, reply_to};
+use crate::support::{Column, GUARDIAN, NURSE, Says, Service, on_both, portal_start, reason, reasons, reply_to};
 
 fn denies(reasons: &[(Reason, &str)], connected: bool) -> Decision {
     let denials = reasons.iter().map(|(reason, party)| Denial {
@@ -42,9 +42,9 @@ fn told(status: &Status) -> (Code, String, String) {
     )
 }
 
-#[tokio::test]
-async fn every_reason_is_told_with_its_party_and_remedy() {
-    let service = Service::start("reasons").await;
+on_both!(every_reason_is_told_with_its_party_and_remedy);
+async fn every_reason_is_told_with_its_party_and_remedy(column: Column) {
+    let service = Service::start(column, "reasons").await;
     let decision = denies(
         &[(Reason::MessagingDisabled, ""), (Reason::StaffLacksRole, NURSE)],
         true,
@@ -75,9 +75,9 @@ async fn every_reason_is_told_with_its_party_and_remedy() {
     );
 }
 
-#[tokio::test]
-async fn c6_who_may_no_longer_write_still_reads() {
-    let service = Service::start("c6").await;
+on_both!(c6_who_may_no_longer_write_still_reads);
+async fn c6_who_may_no_longer_write_still_reads(column: Column) {
+    let service = Service::start(column, "c6").await;
     let id = service.start_portal().await.conversation_id;
     service
         .eligibility
@@ -94,9 +94,9 @@ async fn c6_who_may_no_longer_write_still_reads() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_portal_user_learns_nothing_about_a_chart_that_is_not_theirs() {
-    let service = Service::start("foreign-chart").await;
+on_both!(a_portal_user_learns_nothing_about_a_chart_that_is_not_theirs);
+async fn a_portal_user_learns_nothing_about_a_chart_that_is_not_theirs(column: Column) {
+    let service = Service::start(column, "foreign-chart").await;
     let foreign = denies(
         &[
             (Reason::MessagingDisabled, ""),
@@ -112,9 +112,9 @@ async fn a_portal_user_learns_nothing_about_a_chart_that_is_not_theirs() {
     assert_eq!(told(&foreign), told(&start(&service, GUARDIAN, nobody).await));
 }
 
-#[tokio::test]
-async fn a_portal_user_learns_of_staff_only_from_a_conversation_of_theirs() {
-    let service = Service::start("foreign-staff").await;
+on_both!(a_portal_user_learns_of_staff_only_from_a_conversation_of_theirs);
+async fn a_portal_user_learns_of_staff_only_from_a_conversation_of_theirs(column: Column) {
+    let service = Service::start(column, "foreign-staff").await;
     let inactive = denies(&[(Reason::StaffInactive, NURSE)], true);
     let nobody = denies(&[(Reason::UnknownStaff, NURSE)], true);
     let stranger = start(&service, GUARDIAN, inactive.clone()).await;
@@ -126,9 +126,9 @@ async fn a_portal_user_learns_of_staff_only_from_a_conversation_of_theirs() {
     assert_eq!(reasons(&known), [("STAFF_INACTIVE".to_owned(), NURSE.to_owned())]);
 }
 
-#[tokio::test]
-async fn staff_who_may_not_see_the_chart_cannot_tell_a_patient_from_nobody() {
-    let service = Service::start("barred").await;
+on_both!(staff_who_may_not_see_the_chart_cannot_tell_a_patient_from_nobody);
+async fn staff_who_may_not_see_the_chart_cannot_tell_a_patient_from_nobody(column: Column) {
+    let service = Service::start(column, "barred").await;
     let access = Some(ChartAccess {
         no_location_access: true,
         barred: true,
@@ -165,9 +165,9 @@ async fn staff_who_may_not_see_the_chart_cannot_tell_a_patient_from_nobody() {
     assert_eq!(told(&patient), told(&ghost));
 }
 
-#[tokio::test]
-async fn staff_cannot_tell_a_patient_of_others_from_nobody() {
-    let service = Service::start("unconnected").await;
+on_both!(staff_cannot_tell_a_patient_of_others_from_nobody);
+async fn staff_cannot_tell_a_patient_of_others_from_nobody(column: Column) {
+    let service = Service::start(column, "unconnected").await;
     let access = Some(ChartAccess::default());
     let unconnected = denies(
         &[

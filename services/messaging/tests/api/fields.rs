@@ -5,11 +5,11 @@ use carepost_proto::messaging::v1::{
 };
 use tonic::Code;
 
-use crate::support::{GUARDIAN, NURSE, Service, fields, portal_start, reply_to};
+use crate::support::{Column, GUARDIAN, NURSE, Service, fields, on_both, portal_start, reply_to};
 
-#[tokio::test]
-async fn every_wrong_field_of_a_start_is_named() {
-    let service = Service::start("fields").await;
+on_both!(every_wrong_field_of_a_start_is_named);
+async fn every_wrong_field_of_a_start_is_named(column: Column) {
+    let service = Service::start(column, "fields").await;
     let staff = |count: usize| (0..count).map(|n| format!("staff/{n}")).collect::<Vec<_>>();
     let start = portal_start;
     let with = |recipients: &[&str]| StartConversationRequest {
@@ -123,9 +123,9 @@ async fn every_wrong_field_of_a_start_is_named() {
     assert_eq!(service.mailbox(GUARDIAN).await.revision, 0);
 }
 
-#[tokio::test]
-async fn a_portal_user_writes_to_one_member_of_staff() {
-    let service = Service::start("portal-fields").await;
+on_both!(a_portal_user_writes_to_one_member_of_staff);
+async fn a_portal_user_writes_to_one_member_of_staff(column: Column) {
+    let service = Service::start(column, "portal-fields").await;
     for (recipients, field) in [
         (vec!["portal/2"], "recipients[0]"),
         (vec!["staff/1", "staff/2"], "recipients"),
@@ -142,9 +142,9 @@ async fn a_portal_user_writes_to_one_member_of_staff() {
     }
 }
 
-#[tokio::test]
-async fn fifty_recipients_are_allowed() {
-    let service = Service::start("fifty").await;
+on_both!(fifty_recipients_are_allowed);
+async fn fifty_recipients_are_allowed(column: Column) {
+    let service = Service::start(column, "fifty").await;
     let recipients = (0..50).map(|n| format!("staff/{n}")).collect();
     let request = StartConversationRequest {
         recipients,
@@ -155,9 +155,9 @@ async fn fifty_recipients_are_allowed() {
     assert_eq!(service.badge("staff/49").await, 1);
 }
 
-#[tokio::test]
-async fn wrong_fields_of_other_calls_are_named() {
-    let service = Service::start("other-fields").await;
+on_both!(wrong_fields_of_other_calls_are_named);
+async fn wrong_fields_of_other_calls_are_named(column: Column) {
+    let service = Service::start(column, "other-fields").await;
     let reply = ReplyRequest {
         conversation_id: "1".to_owned(),
         body: String::new(),
@@ -180,9 +180,9 @@ async fn wrong_fields_of_other_calls_are_named() {
     assert_eq!(fields(&refused), ["conversation_id", "page_size", "after_sequence"]);
 }
 
-#[tokio::test]
-async fn a_request_beyond_the_size_limit_is_refused() {
-    let service = Service::start("size").await;
+on_both!(a_request_beyond_the_size_limit_is_refused);
+async fn a_request_beyond_the_size_limit_is_refused(column: Column) {
+    let service = Service::start(column, "size").await;
     let request = StartConversationRequest {
         body: "x".repeat(300 * 1024),
         ..portal_start()

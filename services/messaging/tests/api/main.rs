@@ -1,4 +1,5 @@
-//! The messaging service through its API, on a real PostgreSQL, with an eligibility service that says what a test wants.
+//! The messaging service through its API, on PostgreSQL and on SQLite, with an eligibility service that says what a test
+//! wants.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -3,11 +3,13 @@
 use carepost_proto::messaging::v1::{ListMessagesRequest, ReplyRequest};
 use tonic::Code;
 
-use crate::support::{DOCTOR, GUARDIAN, NURSE, Says, Service, portal_start, read_up_to, reason, reply_to, retry_delay};
+use crate::support::{
+    Column, DOCTOR, GUARDIAN, NURSE, Says, Service, on_both, portal_start, read_up_to, reason, reply_to, retry_delay,
+};
 
-#[tokio::test]
-async fn a_repeated_request_gets_the_first_answer_again() {
-    let service = Service::start("replay").await;
+on_both!(a_repeated_request_gets_the_first_answer_again);
+async fn a_repeated_request_gets_the_first_answer_again(column: Column) {
+    let service = Service::start(column, "replay").await;
     let start = portal_start();
     let started = service
         .of(NURSE)
@@ -33,9 +35,9 @@ async fn a_repeated_request_gets_the_first_answer_again() {
     assert_eq!(service.badge(GUARDIAN).await, 1);
 }
 
-#[tokio::test]
-async fn a_request_id_with_other_content_is_refused() {
-    let service = Service::start("reused").await;
+on_both!(a_request_id_with_other_content_is_refused);
+async fn a_request_id_with_other_content_is_refused(column: Column) {
+    let service = Service::start(column, "reused").await;
     let id = service.start_portal().await.conversation_id;
     let reply = reply_to(&id);
     service.of(GUARDIAN).reply(reply.clone()).await.unwrap();
@@ -53,9 +55,9 @@ async fn a_request_id_with_other_content_is_refused() {
     assert_eq!(others.message.unwrap().sequence, 3);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_request_many_times_at_once_is_carried_out_once() {
-    let service = Service::start("twice").await;
+on_both!(the_same_request_many_times_at_once_is_carried_out_once);
+async fn the_same_request_many_times_at_once_is_carried_out_once(column: Column) {
+    let service = Service::start(column, "twice").await;
     let id = service.start_staff().await.conversation_id;
     let request = reply_to(&id);
     let tries = (0..16).map(|_| {
@@ -76,9 +78,9 @@ async fn the_same_request_many_times_at_once_is_carried_out_once() {
     assert_eq!(service.badge(GUARDIAN).await, 1);
 }
 
-#[tokio::test]
-async fn without_eligibility_nothing_is_sent_and_reading_goes_on() {
-    let service = Service::start("outage").await;
+on_both!(without_eligibility_nothing_is_sent_and_reading_goes_on);
+async fn without_eligibility_nothing_is_sent_and_reading_goes_on(column: Column) {
+    let service = Service::start(column, "outage").await;
     let id = service.start_portal().await.conversation_id;
     service.eligibility.says(Says::Nothing);
     let reply = reply_to(&id);

@@ -181,6 +181,35 @@ impl Interceptor for Bearer {
 
 pub type Client = MessagingServiceClient<InterceptedService<Channel, Bearer>>;
 
+/// On what the service keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// `PostgreSQL` and `RabbitMQ`.
+    Real,
+    /// `SQLite` files.
+    Embedded,
+}
+
+/// Makes a test for each column of a function that takes one.
+macro_rules! on_both {
+    ($test:ident) => {
+        mod $test {
+            use crate::support::Column;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_real_parts() {
+                super::$test(Column::Real).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_embedded_parts() {
+                super::$test(Column::Embedded).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both;
+
 /// A running service. It stops when dropped.
 pub struct Service {
     pub eligibility: StubEligibility,
@@ -197,21 +226,28 @@ impl Drop for Service {
 }
 
 impl Service {
-    pub async fn start(hint: &str) -> Self {
+    pub async fn start(column: Column, hint: &str) -> Self {
         let servers = Servers::ensure().await;
-        let database = servers.create_database(hint).await;
         let (eligibility, eligibility_address) = StubEligibility::start().await;
         let issuer = TokenIssuer::new("portal");
         let folder = tempfile::tempdir().unwrap();
+        let broker = match column {
+            Column::Real => servers.amqp_url(),
+            Column::Embedded => format!("sqlite://{}", folder.path().join("broker.db").display()),
+        };
+        let database = match column {
+            Column::Real => servers.postgres_url(&servers.create_database(hint).await),
+            Column::Embedded => format!("sqlite://{}", folder.path().join("messaging.db").display()),
+        };
         issuer.write_jwks(&folder.path().join("jwks.json"));
         std::fs::write(folder.path().join("token"), "a token").unwrap();
-        let file = write_settings(
-            &folder,
-            &servers,
-            &database,
-            &servers.unique_prefix(hint),
-            eligibility_address,
-        );
+        let parts = Parts {
+            database,
+            broker,
+            prefix: servers.unique_prefix(hint),
+            eligibility: eligibility_address,
+        };
+        let file = write_settings(&folder, &parts);
         let settings = Settings::load(Some(&file)).unwrap();
         database::migrate::<Migrator>(&settings.database).await.unwrap();
         let life = Lifecycle::default();
@@ -283,13 +319,21 @@ impl Service {
     }
 }
 
-fn write_settings(
-    folder: &TempDir,
-    servers: &Servers,
-    database: &str,
-    prefix: &str,
+/// What the service is told to use.
+struct Parts {
+    database: String,
+    broker: String,
+    prefix: String,
     eligibility: SocketAddr,
-) -> PathBuf {
+}
+
+fn write_settings(folder: &TempDir, parts: &Parts) -> PathBuf {
+    let Parts {
+        database,
+        broker,
+        prefix,
+        eligibility,
+    } = parts;
     let path = folder.path().join("settings.toml");
     let at = |name: &str| folder.path().join(name).display().to_string();
     let settings = format!(
@@ -310,9 +354,7 @@ issuer = "portal"
 jwks_file = "{jwks}"
 organizations = ["{ORGANIZATION}", "prairie"]
 "#,
-        database = servers.postgres_url(database),
         token = at("token"),
-        broker = servers.amqp_url(),
         jwks = at("jwks.json"),
     );
     std::fs::write(&path, settings).unwrap();

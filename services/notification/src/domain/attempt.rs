@@ -9,8 +9,8 @@ use super::{DeliveryState, SuppressionReason};
 /// The most characters of an answer that are kept.
 pub const MAX_ANSWER: usize = 500;
 
-/// What a mail server answered, or what went wrong before it could: in one line, at most [`MAX_ANSWER`] characters, without
-/// addresses.
+/// What a mail server answered, what became of a file, or what went wrong: in one line, at most [`MAX_ANSWER`] characters,
+/// without addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     code: u16,
@@ -46,7 +46,7 @@ impl Answer {
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The mail server has the email.
+    /// The mail server has the email, or the folder.
     Accepted(Answer),
     /// It will never take it.
     Refused(Answer),

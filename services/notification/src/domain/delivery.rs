@@ -13,7 +13,7 @@ pub enum DeliveryState {
     Pending,
     /// Being tried now, or its process died while it tried.
     Sending,
-    /// The mail server accepted it. Final.
+    /// The mail server accepted it, or it was written into the folder. Final.
     Sent,
     /// An attempt failed for a while, or ended without an answer; it will be tried again.
     Retrying,

@@ -45,8 +45,8 @@ impl Mailer {
 
     async fn attempt_in_span(&self, claimed: &Claimed) -> Ended {
         let outcome = match self.recipients.look_up(claimed).await {
-            Lookup::Found(to, email) => match build(claimed.id, self.smtp.from(), &to, &email, self.clock.now()) {
-                Ok(email) => self.smtp.send(&to, &email).await,
+            Lookup::Found(to, email) => match build(claimed.id, self.transport.from(), &to, &email, self.clock.now()) {
+                Ok(email) => self.transport.send(claimed.id, &to, email).await,
                 Err(error) => Outcome::Postponed(Answer::new(0, &error.to_string())),
             },
             Lookup::Not(outcome) => outcome,

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{MailSettings, Recipients, Smtp, attempt::Ended};
+use super::{MailSettings, Recipients, Transport, attempt::Ended};
 use crate::store::{Claim, Claimed, Store, StoreError};
 
 /// How long to wait while eligibility or the database is down.
@@ -26,8 +26,8 @@ pub struct Mailer {
     pub store: Store,
     /// To whom.
     pub recipients: Recipients,
-    /// The way to the mail server.
-    pub smtp: Smtp,
+    /// The way that they go.
+    pub transport: Transport,
     /// How emails are sent.
     pub settings: MailSettings,
     /// Who sends.
@@ -98,11 +98,11 @@ impl Mailer {
                 note(ended, &mut busy, &mut pause);
             }
             if attempts.is_empty() {
-                mailer.smtp.close_idle().await;
+                mailer.transport.close_idle().await;
             }
         }
         while attempts.join_next().await.is_some() {}
-        mailer.smtp.close_all().await;
+        mailer.transport.close_all().await;
     }
 
     async fn look_again(&self, pause: &Pause) {

@@ -1,15 +1,19 @@
-//! Sends what is due: claims it, asks eligibility, renders, talks to the mail server, records the outcome.
+//! Sends what is due: claims it, asks eligibility, renders, hands it to the mail server or writes it into
+//! the folder, records the outcome.
 
 mod attempt;
 mod connection;
+mod folder;
 mod mailer;
 mod message;
+mod place;
 mod recipient;
 mod settings;
 mod smtp;
 mod template;
+mod transport;
 
 pub use mailer::Mailer;
 pub use recipient::Recipients;
 pub use settings::MailSettings;
-pub use smtp::Smtp;
+pub use transport::Transport;

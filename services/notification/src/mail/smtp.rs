@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     connection::{Connection, Door, Failure, Fault},
-    settings::{MailSettings, Security},
+    place::{MailServer, Security},
 };
 use crate::domain::{Answer, Ending, Outcome, Step, meaning};
 
@@ -34,13 +34,10 @@ pub enum SmtpSetupError {
     /// TLS cannot be set up: most often the file of root certificates holds none.
     #[error("TLS for the mail server: {0}")]
     Tls(#[from] lettre::transport::smtp::Error),
-    /// There is no address to send from.
-    #[error("mail.from is missing")]
-    From,
 }
 
 /// The way to the mail server.
-pub struct Smtp {
+pub(super) struct Smtp {
     door: Door,
     from: Address,
     idle: Mutex<Vec<Idle>>,
@@ -53,37 +50,35 @@ struct Idle {
 }
 
 impl Smtp {
-    /// Prepares it; the server is connected to when there is something to send.
+    /// Prepares it; the server is connected to when there is something to send. At most `most_idle` connections are kept.
     ///
     /// # Errors
     /// If the root certificates cannot be read.
-    pub fn new(settings: &MailSettings) -> Result<Self, SmtpSetupError> {
-        let from = settings.from.clone().ok_or(SmtpSetupError::From)?;
-        let tls = match settings.security {
+    pub fn new(
+        server: &MailServer,
+        from: &Address,
+        timeout: Duration,
+        most_idle: usize,
+    ) -> Result<Self, SmtpSetupError> {
+        let tls = match server.security {
             Security::Plain => None,
-            Security::StartTls => Some((tls(settings)?, true)),
-            Security::Tls => Some((tls(settings)?, false)),
+            Security::StartTls => Some((tls(server)?, true)),
+            Security::Tls => Some((tls(server)?, false)),
         };
         let door = Door {
-            host: settings.host.clone(),
-            port: settings.port,
+            host: server.host.clone(),
+            port: server.port,
             tls,
             hello: ClientId::Domain(from.domain().to_owned()),
-            credentials: settings.credentials.clone(),
-            timeout: settings.timeout,
+            credentials: server.credentials.clone(),
+            timeout,
         };
         Ok(Self {
             door,
-            from,
+            from: from.clone(),
             idle: Mutex::default(),
-            most_idle: settings.concurrency,
+            most_idle,
         })
-    }
-
-    /// The address that emails come from.
-    #[must_use]
-    pub fn from(&self) -> &Address {
-        &self.from
     }
 
     /// Sends an email.
@@ -154,9 +149,9 @@ impl Smtp {
     }
 }
 
-fn tls(settings: &MailSettings) -> Result<TlsParameters, SmtpSetupError> {
-    let mut builder = TlsParameters::builder(settings.host.clone());
-    if let Some(path) = &settings.ca_file {
+fn tls(server: &MailServer) -> Result<TlsParameters, SmtpSetupError> {
+    let mut builder = TlsParameters::builder(server.host.clone());
+    if let Some(path) = &server.ca_file {
         builder = builder.add_root_certificate(Certificate::from_pem(&std::fs::read(path)?)?);
     }
     Ok(builder.build()?)

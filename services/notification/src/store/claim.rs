@@ -46,9 +46,11 @@ pub struct Claim<'a> {
     pub not: &'a [Uuid],
 }
 
-/// What is due is pending or retrying, or was being sent when its lease ended: the outcome of that attempt is unknown, and
-/// is counted as such. Rows that somebody else is claiming at this moment are passed over.
-const CLAIM: &str = "\
+// What is due is pending or retrying, or was being sent when its lease ended: the outcome of that attempt is unknown, and is
+// counted as such. The parameters are $1 now, $2 end of the lease, $3 claim, $4 how many, and from $5 on what not to claim.
+
+// Rows that somebody else is claiming at this moment are passed over.
+const CLAIM_POSTGRES: &str = "\
 WITH due AS MATERIALIZED (
     SELECT organization, id FROM delivery
     WHERE next_attempt_at <= $1{not}
@@ -64,31 +66,54 @@ UPDATE delivery SET
 FROM due WHERE delivery.organization = due.organization AND delivery.id = due.id
 RETURNING delivery.*";
 
+// SQLite has one writer at a time, and a statement that writes is one from its start: there is nobody to pass over.
+const CLAIM_SQLITE: &str = "\
+UPDATE delivery SET
+    state = 'sending',
+    attempt_count = attempt_count + 1,
+    unknown_outcome_count = unknown_outcome_count + CASE WHEN state = 'sending' THEN 1 ELSE 0 END,
+    claim = $3,
+    updated_at = $1,
+    next_attempt_at = $2
+WHERE (organization, id) IN (
+    SELECT organization, id FROM delivery
+    WHERE next_attempt_at <= $1{not}
+    ORDER BY next_attempt_at LIMIT $4
+)
+RETURNING *";
+
 impl Store {
     /// Claims what is due, longest due first, in one statement.
     ///
     /// # Errors
     /// If the database does not answer. What it may have claimed is due again when its lease ends.
     pub async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
-        let most = i64::try_from(claim.most).unwrap_or(i64::MAX);
-        let mut values: Vec<Value> = vec![claim.now.into(), claim.lease_until.into(), claim.id.into(), most.into()];
-        let mut not = String::new();
-        for id in claim.not {
-            values.push((*id).into());
-            not.push_str(&format!(
-                "{}${}",
-                if not.is_empty() { " AND id NOT IN (" } else { ", " },
-                values.len()
-            ));
-        }
-        if !not.is_empty() {
-            not.push(')');
-        }
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, CLAIM.replace("{not}", &not), values);
+        let backend = self.database.get_database_backend();
+        let sql = match backend {
+            DbBackend::Sqlite => CLAIM_SQLITE,
+            _ => CLAIM_POSTGRES,
+        };
+        let (sql, values) = (sql.replace("{not}", &but_for(claim.not.len())), values(&claim));
+        let statement = Statement::from_sql_and_values(backend, sql, values);
         let found = self.database.query_all_raw(statement).await?;
         let claimed = found
             .iter()
             .map(|row| rows::claimed(delivery::Model::from_query_result(row, "")?));
         claimed.collect()
     }
+}
+
+/// The condition that leaves out this many ids, whose parameters begin with $5.
+fn but_for(count: usize) -> String {
+    let places: Vec<_> = (5..5 + count).map(|place| format!("${place}")).collect();
+    match places.as_slice() {
+        [] => String::new(),
+        places => format!(" AND id NOT IN ({})", places.join(", ")),
+    }
+}
+
+fn values(claim: &Claim<'_>) -> Vec<Value> {
+    let most = i64::try_from(claim.most).unwrap_or(i64::MAX);
+    let own = [claim.now.into(), claim.lease_until.into(), claim.id.into(), most.into()];
+    own.into_iter().chain(claim.not.iter().map(|id| (*id).into())).collect()
 }

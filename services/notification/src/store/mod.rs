@@ -1,4 +1,5 @@
-//! The ledger of emails on disk. One file for each transaction or read; what comes out is of the domain.
+//! The ledger of emails on disk, in PostgreSQL or SQLite. One file for each transaction or read; what comes out is of the
+//! domain. Every write is one statement, and only the claim has two forms of SQL.
 
 mod claim;
 mod deliveries;

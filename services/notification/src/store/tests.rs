@@ -1,24 +1,79 @@
-//! Claims, on a real PostgreSQL.
+//! Claims, on a real PostgreSQL and on SQLite.
 
 use std::collections::HashSet;
 
 use carepost_identity::{OrganizationId, PortalUserId, ServiceName};
 use carepost_notification_migration::Migrator;
+use carepost_runtime::{
+    database::{DatabaseSettings, connect, migrate},
+    settings::Reader,
+};
 use carepost_testkit::Servers;
 use chrono::TimeDelta;
-use sea_orm::Database;
-use sea_orm_migration::MigratorTrait;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{Answer, DeliveryState, MessageSent, Settled};
+use crate::{
+    domain::{Answer, DeliveryState, MessageSent, Settled},
+    settings::DEFAULTS,
+};
+
+#[derive(Clone, Copy)]
+enum Column {
+    Postgres,
+    Sqlite,
+}
+
+/// Makes a test for each database of a function that takes one.
+macro_rules! on_both {
+    ($test:ident) => {
+        mod $test {
+            use super::Column;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgresql() {
+                super::$test(Column::Postgres).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                super::$test(Column::Sqlite).await;
+            }
+        }
+    };
+}
 
 struct Ledger {
     store: Store,
-    servers: Servers,
-    name: String,
+    place: Place,
     organization: OrganizationId,
     actor: Actor,
+}
+
+enum Place {
+    Server(Servers, String),
+    Folder(TempDir),
+}
+
+impl Place {
+    async fn new(column: Column, hint: &str) -> Self {
+        match column {
+            Column::Sqlite => Self::Folder(tempfile::tempdir().unwrap()),
+            Column::Postgres => {
+                let servers = Servers::ensure().await;
+                let name = servers.create_database(hint).await;
+                Self::Server(servers, name)
+            }
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Server(servers, name) => servers.postgres_url(name),
+            Self::Folder(folder) => format!("sqlite://{}", folder.path().join("notification.db").display()),
+        }
+    }
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -26,17 +81,19 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 impl Ledger {
-    async fn new(hint: &str) -> Self {
-        let servers = Servers::ensure().await;
-        let name = servers.create_database(hint).await;
-        let database = Database::connect(servers.postgres_url(&name)).await.unwrap();
-        Migrator::up(&database, None).await.unwrap();
+    async fn new(column: Column, hint: &str) -> Self {
+        let place = Place::new(column, hint).await;
+        let over = format!("[database]\nurl = \"{}\"", place.url());
+        let settings = DatabaseSettings::read(&mut Reader::embedded(DEFAULTS, &over).unwrap());
+        migrate::<Migrator>(&settings).await.unwrap();
+        // A second time, there is nothing left to do.
+        migrate::<Migrator>(&settings).await.unwrap();
+        let database = connect::<Migrator>(&settings).await.unwrap();
         let organization = OrganizationId::parse("southern").unwrap();
         let actor = Actor::Service(ServiceName::parse("notification").unwrap());
         Self {
             store: Store::new(database),
-            servers,
-            name,
+            place,
             organization,
             actor,
         }
@@ -52,19 +109,22 @@ impl Ledger {
 
     /// Records this many deliveries at second 0.
     async fn record(&self, count: u128) -> u64 {
+        self.record_at(at(0), 1, count).await
+    }
+
+    /// Records deliveries that follow from an event.
+    async fn record_at(&self, now: DateTime<Utc>, event: u128, count: u128) -> u64 {
         let recipients = (0..count).map(|n| PortalUserId::parse(n.to_string()).unwrap().into());
         let event = MessageSent {
-            event_id: Uuid::from_u128(1),
+            event_id: Uuid::from_u128(event),
             organization: self.organization.clone(),
             message_id: Uuid::from_u128(2),
             sender: "staff/1".parse().unwrap(),
             recipients: recipients.collect(),
             chart: None,
         };
-        self.store
-            .record(self.write(0), &event.deliveries(), None)
-            .await
-            .unwrap()
+        let write = Write { now, ..self.write(0) };
+        self.store.record(write, &event.deliveries(), None).await.unwrap()
     }
 
     /// Claims for ten seconds.
@@ -82,7 +142,9 @@ impl Ledger {
     }
 
     async fn clear(self) {
-        self.servers.drop_database(&self.name).await;
+        if let Place::Server(servers, name) = &self.place {
+            servers.drop_database(name).await;
+        }
     }
 }
 
@@ -96,9 +158,9 @@ fn sent() -> Settled {
     }
 }
 
-#[tokio::test]
-async fn n3_a_claim_is_taken_over_when_its_lease_ends_and_not_before() {
-    let ledger = Ledger::new("lease").await;
+on_both!(n3_a_claim_is_taken_over_when_its_lease_ends_and_not_before);
+async fn n3_a_claim_is_taken_over_when_its_lease_ends_and_not_before(column: Column) {
+    let ledger = Ledger::new(column, "lease").await;
     assert_eq!((ledger.record(1).await, ledger.record(1).await), (1, 0));
     let first = ledger.claim(1, 5, &[]).await.remove(0);
     assert_eq!(ledger.claim(10, 5, &[]).await, []);
@@ -127,9 +189,9 @@ async fn n3_a_claim_is_taken_over_when_its_lease_ends_and_not_before() {
     ledger.clear().await;
 }
 
-#[tokio::test]
-async fn a_released_claim_leaves_no_trace_in_the_counts() {
-    let ledger = Ledger::new("release").await;
+on_both!(a_released_claim_leaves_no_trace_in_the_counts);
+async fn a_released_claim_leaves_no_trace_in_the_counts(column: Column) {
+    let ledger = Ledger::new(column, "release").await;
     ledger.record(1).await;
     for seconds in [1, 2] {
         let claimed = ledger.claim(seconds, 5, &[]).await.remove(0);
@@ -163,9 +225,9 @@ async fn a_released_claim_leaves_no_trace_in_the_counts() {
     ledger.clear().await;
 }
 
-#[tokio::test]
-async fn n3_those_who_claim_at_the_same_time_never_get_the_same() {
-    let ledger = Ledger::new("race").await;
+on_both!(n3_those_who_claim_at_the_same_time_never_get_the_same);
+async fn n3_those_who_claim_at_the_same_time_never_get_the_same(column: Column) {
+    let ledger = Ledger::new(column, "race").await;
     ledger.record(50).await;
     let claims = (0..10).map(|_| ledger.claim(1, 7, &[]));
     let claimed: Vec<Vec<_>> = futures::future::join_all(claims).await;
@@ -175,5 +237,48 @@ async fn n3_those_who_claim_at_the_same_time_never_get_the_same() {
     // Some may have passed over rows that others were just claiming; nothing is left after one more look.
     let rest = ledger.claim(1, 50, &[]).await.len();
     assert_eq!(ids.len() + rest, 50);
+    ledger.clear().await;
+}
+
+on_both!(times_are_compared_to_the_microsecond_however_they_are_written);
+async fn times_are_compared_to_the_microsecond_however_they_are_written(column: Column) {
+    let ledger = Ledger::new(column, "times").await;
+    // As text, these have fractions of different lengths, or none.
+    let times = [0, 1, 1_000, 500_000, 999_999, 1_000_000].map(|micros| at(100) + TimeDelta::microseconds(micros));
+    for (event, time) in (1..).zip(times.into_iter().rev()) {
+        assert_eq!(ledger.record_at(time, event, 1).await, 1);
+    }
+    let listed = async |after| {
+        let filter = DeliveryFilter::default();
+        let found = ledger.store.deliveries(&ledger.organization, &filter, after, 10).await;
+        found
+            .unwrap()
+            .into_iter()
+            .map(|one| one.created_at)
+            .rev()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None).await, times);
+    for (place, now) in times.into_iter().enumerate() {
+        assert_eq!(listed(Some((now, Uuid::nil()))).await, times[..place]);
+        let claim = Claim {
+            actor: &ledger.actor,
+            now,
+            lease_until: at(1_000),
+            id: Uuid::from_u128(1),
+            most: 10,
+            not: &[],
+        };
+        let claimed = ledger.store.claim(claim).await.unwrap();
+        let created: Vec<_> = claimed.iter().map(|one| one.created_at).collect();
+        assert_eq!(created, [now], "what comes later is not due");
+    }
+    ledger.clear().await;
+}
+
+on_both!(an_event_without_portal_recipients_records_nothing);
+async fn an_event_without_portal_recipients_records_nothing(column: Column) {
+    let ledger = Ledger::new(column, "none").await;
+    assert_eq!(ledger.record(0).await, 0);
     ledger.clear().await;
 }

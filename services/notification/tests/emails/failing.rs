@@ -1,4 +1,4 @@
-//! What a mail server can do to an email.
+//! What a mail server can do to an email, and what the ledger says of it.
 
 use carepost_proto::{
     eligibility::v1::AccountStatus,
@@ -7,14 +7,15 @@ use carepost_proto::{
 use carepost_testkit::smtp::{Behaviour, Security};
 
 use crate::{
+    parts::{Column, on_both},
     stub::active,
     support::{PATIENCE, World},
 };
 
 const ADDRESS: &str = "one@home.example";
 
-async fn world(hint: &str) -> World {
-    let world = World::new(hint, Security::Plain).await;
+async fn world(column: Column, hint: &str) -> World {
+    let world = World::new(column, hint, Security::Plain).await;
     world.eligibility.put("southern", "one", active(ADDRESS));
     world
 }
@@ -30,14 +31,14 @@ fn first(behaviour: Behaviour) -> impl Fn(&str, u32) -> Behaviour {
     }
 }
 
-#[tokio::test]
-async fn n3_a_temporary_refusal_is_tried_again() {
-    let world = world("temporary").await;
+on_both!(n3_a_temporary_refusal_is_tried_again);
+async fn n3_a_temporary_refusal_is_tried_again(column: Column) {
+    let world = world(column, "temporary").await;
     world.smtp.script(first(Behaviour::RefuseRecipient(
         451,
         format!("4.7.1 <{ADDRESS}> greylisted"),
     )));
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let sent = world.publish(&["portal/one"]).await;
     let waiting = service.wait_for_state(sent.delivery, DeliveryState::Retrying).await;
     assert_eq!(
@@ -55,13 +56,13 @@ async fn n3_a_temporary_refusal_is_tried_again() {
     world.clear().await;
 }
 
-#[tokio::test]
-async fn n3_a_permanent_refusal_is_recorded_and_final() {
-    let world = world("permanent").await;
+on_both!(n3_a_permanent_refusal_is_recorded_and_final);
+async fn n3_a_permanent_refusal_is_recorded_and_final(column: Column) {
+    let world = world(column, "permanent").await;
     world
         .smtp
         .script(|_, _| Behaviour::RefuseData(554, "5.7.1 one@home.example wants no mail, one".into()));
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let sent = world.publish(&["portal/one"]).await;
     let failed = service.wait_for_state(sent.delivery, DeliveryState::Failed).await;
     assert_eq!((failed.attempt_count, failed.last_code), (1, 554));
@@ -76,12 +77,12 @@ async fn n3_a_permanent_refusal_is_recorded_and_final() {
     world.clear().await;
 }
 
-#[tokio::test]
-async fn n3_an_unknown_outcome_is_counted_and_sent_again_with_the_same_message_id() {
+on_both!(n3_an_unknown_outcome_is_counted_and_sent_again_with_the_same_message_id);
+async fn n3_an_unknown_outcome_is_counted_and_sent_again_with_the_same_message_id(column: Column) {
     for behaviour in [Behaviour::DropAfterData, Behaviour::Hang] {
-        let world = world("unknown").await;
+        let world = world(column, "unknown").await;
         world.smtp.script(first(behaviour));
-        let service = world.serve().await;
+        let service = world.serve_by_smtp().await;
         let sent = world.publish(&["portal/one"]).await;
         let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
         assert_eq!((done.attempt_count, done.unknown_outcome_count), (2, 1));
@@ -98,16 +99,16 @@ async fn n3_an_unknown_outcome_is_counted_and_sent_again_with_the_same_message_i
     }
 }
 
-#[tokio::test]
-async fn n3_an_attempt_that_died_is_counted_and_made_again_after_its_lease() {
-    let world = world("died").await;
+on_both!(n3_an_attempt_that_died_is_counted_and_made_again_after_its_lease);
+async fn n3_an_attempt_that_died_is_counted_and_made_again_after_its_lease(column: Column) {
+    let world = world(column, "died").await;
     world.smtp.script(first(Behaviour::Hang));
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let sent = world.publish(&["portal/one"]).await;
     world.smtp.wait_for(|mails| mails.len() == 1, PATIENCE).await;
     service.kill().await;
 
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let died = service.delivery(sent.delivery).await.unwrap();
     assert_eq!(
         (died.state(), died.attempt_count, died.unknown_outcome_count),
@@ -121,17 +122,17 @@ async fn n3_an_attempt_that_died_is_counted_and_made_again_after_its_lease() {
     world.clear().await;
 }
 
-#[tokio::test]
-async fn attempts_under_way_are_finished_and_recorded_when_the_process_stops() {
-    let world = world("stop").await;
+on_both!(attempts_under_way_are_finished_and_recorded_when_the_process_stops);
+async fn attempts_under_way_are_finished_and_recorded_when_the_process_stops(column: Column) {
+    let world = world(column, "stop").await;
     world.smtp.script(first(Behaviour::Hang));
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let sent = world.publish(&["portal/one"]).await;
     world.smtp.wait_for(|mails| mails.len() == 1, PATIENCE).await;
     service.stop().await;
 
     // Seen before the lease can have ended: it was recorded by the one who stopped.
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let found = service.delivery(sent.delivery).await.unwrap();
     assert_eq!(found.unknown_outcome_count, 1);
     let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
@@ -140,13 +141,13 @@ async fn attempts_under_way_are_finished_and_recorded_when_the_process_stops() {
     world.clear().await;
 }
 
-#[tokio::test]
-async fn n4_an_account_that_is_no_longer_active_gets_nothing() {
-    let world = world("suppressed").await;
+on_both!(n4_an_account_that_is_no_longer_active_gets_nothing);
+async fn n4_an_account_that_is_no_longer_active_gets_nothing(column: Column) {
+    let world = world(column, "suppressed").await;
     world
         .smtp
         .script(|_, _| Behaviour::RefuseRecipient(450, "later".into()));
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let sent = world.publish(&["portal/one"]).await;
     service.wait_for_state(sent.delivery, DeliveryState::Retrying).await;
     let mut disabled = active(ADDRESS);
@@ -167,11 +168,11 @@ async fn n4_an_account_that_is_no_longer_active_gets_nothing() {
     world.clear().await;
 }
 
-#[tokio::test]
-async fn an_address_that_cannot_be_used_fails_at_once_and_is_not_kept() {
-    let world = world("address").await;
+on_both!(an_address_that_cannot_be_used_fails_at_once_and_is_not_kept);
+async fn an_address_that_cannot_be_used_fails_at_once_and_is_not_kept(column: Column) {
+    let world = world(column, "address").await;
     world.eligibility.put("southern", "one", active("nobody at home"));
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let sent = world.publish(&["portal/one"]).await;
     let failed = service.wait_for_state(sent.delivery, DeliveryState::Failed).await;
     assert_eq!(

@@ -7,13 +7,14 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::{
+    parts::{Column, on_both},
     stub::active,
     support::{Service, World, message_sent},
 };
 
 /// Seven deliveries: three of one message, one failed, one of another organization.
-async fn filled() -> (World, Service, Vec<Uuid>) {
-    let world = World::new("ledger", Security::Plain).await;
+async fn filled(column: Column) -> (World, Service, Vec<Uuid>) {
+    let world = World::new(column, "ledger", Security::Plain).await;
     for user in ["a", "b", "c"] {
         world
             .eligibility
@@ -23,7 +24,7 @@ async fn filled() -> (World, Service, Vec<Uuid>) {
         "c@home.example" => Behaviour::RefuseRecipient(550, "no".into()),
         _ => Behaviour::Accept,
     });
-    let service = world.serve().await;
+    let service = world.serve_by_smtp().await;
     let mut deliveries = Vec::new();
     for recipients in [
         &["portal/a", "portal/b", "portal/c"][..],
@@ -43,9 +44,9 @@ async fn filled() -> (World, Service, Vec<Uuid>) {
     (world, service, deliveries)
 }
 
-#[tokio::test]
-async fn n5_deliveries_are_listed_newest_first_page_by_page_and_filtered() {
-    let (world, service, deliveries) = filled().await;
+on_both!(n5_deliveries_are_listed_newest_first_page_by_page_and_filtered);
+async fn n5_deliveries_are_listed_newest_first_page_by_page_and_filtered(column: Column) {
+    let (world, service, deliveries) = filled(column).await;
     let all = service.list(ListDeliveriesRequest::default()).await.deliveries;
     assert_eq!(all.len(), deliveries.len());
     let keys: Vec<_> = all
@@ -116,9 +117,9 @@ async fn n5_deliveries_are_listed_newest_first_page_by_page_and_filtered() {
     world.clear().await;
 }
 
-#[tokio::test]
-async fn another_organization_sees_nothing_of_it() {
-    let (world, service, deliveries) = filled().await;
+on_both!(another_organization_sees_nothing_of_it);
+async fn another_organization_sees_nothing_of_it(column: Column) {
+    let (world, service, deliveries) = filled(column).await;
     let foreign = message_sent("prairie", &["portal/a"]);
     world.publish_event(&foreign.event).await;
     let mut prairie = service.client("prairie");

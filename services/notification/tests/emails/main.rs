@@ -1,12 +1,14 @@
-//! The notification service from event to email, on a real PostgreSQL, RabbitMQ and SMTP, with an eligibility service that
-//! says what a test wants.
+//! The notification service from event to email, on a real PostgreSQL, RabbitMQ and SMTP and on the embedded parts, with an
+//! eligibility service that says what a test wants.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod failing;
+mod folder;
 mod inbox;
 mod ledger;
 mod outages;
+mod parts;
 mod process;
 mod sending;
 mod stub;

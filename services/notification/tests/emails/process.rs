@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use crate::{
+    parts::Column,
     stub::active,
     support::{PATIENCE, World, message_sent},
 };
@@ -47,7 +48,7 @@ async fn log_until(child: &mut Child, text: &str) -> String {
 
 #[tokio::test]
 async fn the_process_sends_within_the_events_trace_logs_ids_alone_and_ends_when_told() {
-    let world = World::new("process", Security::Plain).await;
+    let world = World::new(Column::Real, "process", Security::Plain).await;
     world
         .eligibility
         .put("southern", "one", active("a.guardian@home.example"));

@@ -1,9 +1,9 @@
 //! The service in this process, and everything around it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use carepost_broker::{
-    event::Event, publisher::RabbitPublisher, settings::BrokerSettings, topology::Topology, trace::TraceHeaders,
+    event::Event, publisher::Publisher, settings::BrokerSettings, topology::Topology, trace::TraceHeaders,
 };
 use carepost_identity::OrganizationId;
 use carepost_notification::{app, settings::Settings};
@@ -21,8 +21,7 @@ use carepost_runtime::{
 };
 use carepost_testkit::{
     proxy::TcpProxy,
-    servers::Servers,
-    smtp::{Options, Security, SmtpServer},
+    smtp::{Mail, Options, Security, SmtpServer},
     tokens::TokenIssuer,
 };
 use tempfile::TempDir;
@@ -34,7 +33,10 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use crate::stub::StubEligibility;
+use crate::{
+    parts::{Column, Parts},
+    stub::StubEligibility,
+};
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const ORGANIZATION: &str = "southern";
@@ -44,20 +46,15 @@ pub const LEASE: Duration = Duration::from_secs(5);
 
 /// Everything around the service.
 pub struct World {
-    pub servers: Servers,
+    pub parts: Parts,
     pub smtp: SmtpServer,
     pub eligibility: StubEligibility,
     /// Between the service and eligibility.
     pub eligibility_wire: TcpProxy,
-    /// Between the service and its database.
-    pub database_wire: TcpProxy,
-    pub publisher: RabbitPublisher,
+    pub publisher: Publisher,
     pub topology: Topology,
     pub issuer: TokenIssuer,
     pub folder: TempDir,
-    database: String,
-    database_url: String,
-    broker_prefix: String,
 }
 
 /// A running service.
@@ -85,39 +82,22 @@ impl Interceptor for Credentials {
 
 pub type Client = NotificationServiceClient<InterceptedService<Channel, Credentials>>;
 
-/// The address of a server from its URL.
-fn address(url: &str) -> SocketAddr {
-    let authority = url.rsplit_once('@').unwrap().1;
-    authority.split('/').next().unwrap().parse().unwrap()
-}
-
 impl World {
-    pub async fn new(hint: &str, security: Security) -> Self {
-        let servers = Servers::ensure().await;
-        let database = servers.create_database(hint).await;
-        let broker_prefix = servers.unique_prefix(hint);
-        let topology = Topology::new(&broker_prefix, 1_000).unwrap();
-        let broker = BrokerSettings::new(&servers.amqp_url().parse().unwrap(), hint, topology.clone()).unwrap();
+    pub async fn new(column: Column, hint: &str, security: Security) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Parts::new(column, hint, folder.path()).await;
+        let topology = Topology::new(parts.broker_prefix(), 1_000).unwrap();
+        let broker = BrokerSettings::new(&parts.broker_url().parse().unwrap(), hint, topology.clone()).unwrap();
         let (eligibility, eligibility_address) = StubEligibility::start().await;
-        let database_url = servers.postgres_url(&database);
-        let database_wire = TcpProxy::start(address(&database_url)).await;
-        let database_url = database_url.replace(
-            &address(&database_url).to_string(),
-            &database_wire.address().to_string(),
-        );
         let world = Self {
+            parts,
             smtp: SmtpServer::start(Options { port: 0, security }).await,
             eligibility,
             eligibility_wire: TcpProxy::start(eligibility_address).await,
-            database_wire,
-            publisher: RabbitPublisher::new(broker),
+            publisher: Publisher::new(broker),
             topology,
             issuer: TokenIssuer::new("https://tests.example"),
-            folder: tempfile::tempdir().unwrap(),
-            servers,
-            database,
-            database_url,
-            broker_prefix,
+            folder,
         };
         world.issuer.write_jwks(&world.file("jwks.json"));
         std::fs::write(world.file("token"), "a token of our own").unwrap();
@@ -158,13 +138,13 @@ impl World {
             retry_longest_seconds = 1
             {mail}
             "#,
-            database = self.database_url,
+            database = self.parts.database_url(),
             issuer = self.issuer.name(),
             jwks = self.file("jwks.json"),
             eligibility = self.eligibility_wire.address(),
             token = self.file("token"),
-            broker = self.servers.amqp_url(),
-            prefix = self.broker_prefix,
+            broker = self.parts.broker_url(),
+            prefix = self.parts.broker_prefix(),
             timeout = TIMEOUT.as_millis(),
             lease = LEASE.as_secs(),
         );
@@ -173,7 +153,7 @@ impl World {
         path
     }
 
-    /// Where the mail server is, as a setting.
+    /// Where the mail server is, as settings.
     pub fn mail_url(&self, scheme: &str) -> String {
         format!(
             "url = \"{scheme}://localhost:{}\"\nca_file = {:?}",
@@ -182,8 +162,29 @@ impl World {
         )
     }
 
-    /// The service against the mail server here, without TLS.
+    /// Where emails go in this column, as settings: to the mail server here without TLS, or into the folder.
+    pub fn mail(&self) -> String {
+        match self.parts {
+            Parts::Real { .. } => self.mail_url("smtp"),
+            Parts::Embedded { .. } => format!("url = \"file://{}\"", self.file("mail").display()),
+        }
+    }
+
+    /// The emails that came where [`World::mail`] says.
+    pub fn mails(&self) -> Vec<Mail> {
+        match self.parts {
+            Parts::Real { .. } => self.smtp.mails(),
+            Parts::Embedded { .. } => crate::folder::mails(&self.file("mail")),
+        }
+    }
+
+    /// The service, with emails that go as is usual in its column.
     pub async fn serve(&self) -> Service {
+        self.serve_with(&self.mail()).await
+    }
+
+    /// The service against the mail server here, without TLS, whatever its column.
+    pub async fn serve_by_smtp(&self) -> Service {
         self.serve_with(&self.mail_url("smtp")).await
     }
 
@@ -221,26 +222,9 @@ impl World {
         .await;
     }
 
-    /// Removes what the shared servers would keep.
+    /// Removes what shared servers would keep.
     pub async fn clear(self) {
-        let connection = lapin::Connection::connect(&self.servers.amqp_url(), lapin::ConnectionProperties::default())
-            .await
-            .unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        for queue in self.topology.queues() {
-            channel
-                .queue_delete(queue.name.as_str().into(), Default::default())
-                .await
-                .unwrap();
-        }
-        for exchange in self.topology.exchanges() {
-            channel
-                .exchange_delete(exchange.name.as_str().into(), Default::default())
-                .await
-                .unwrap();
-        }
-        connection.close(200, "bye".into()).await.unwrap();
-        self.servers.drop_database(&self.database).await;
+        self.parts.clear(&self.topology).await;
     }
 }
 

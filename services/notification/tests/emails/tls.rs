@@ -3,10 +3,10 @@
 use carepost_proto::notification::v1::DeliveryState;
 use carepost_testkit::smtp::{Certificate, Security};
 
-use crate::{stub::active, support::World};
+use crate::{parts::Column, stub::active, support::World};
 
 async fn world(hint: &str, security: Security) -> World {
-    let world = World::new(hint, security).await;
+    let world = World::new(Column::Real, hint, security).await;
     world.eligibility.put("southern", "one", active("one@home.example"));
     world
 }

@@ -1,4 +1,4 @@
-//! One message, tried until there is a verdict that lasts. Knows nothing of RabbitMQ.
+//! One message, tried until there is a verdict that lasts. Knows nothing of brokers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use lapin::{BasicProperties, message::Delivery, types::AMQPValue};
-
-use crate::trace::{TRACEPARENT, TRACESTATE, TraceHeaders};
+use crate::trace::TraceHeaders;
 
 /// A message from a queue. Nothing about it has been checked. Its body is never part of debug output.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -34,30 +32,6 @@ pub enum Verdict {
     /// Something that is needed is down: the same message is tried again, after a pause of the whole consumer. The reason is
     /// logged, and has ids at most.
     Unavailable(String),
-}
-
-impl Received {
-    /// Takes the body out of the delivery.
-    pub(super) fn take(delivery: &mut Delivery) -> Self {
-        let body = std::mem::take(&mut delivery.data);
-        let properties = &delivery.properties;
-        Self {
-            body,
-            message_id: properties.message_id().as_ref().map(|id| id.as_str().to_owned()),
-            message_type: properties.kind().as_ref().map(|kind| kind.as_str().to_owned()),
-            routing_key: delivery.routing_key.as_str().to_owned(),
-            trace: TraceHeaders::new(header(properties, TRACEPARENT), header(properties, TRACESTATE)),
-            redelivered: delivery.redelivered,
-        }
-    }
-}
-
-fn header(properties: &BasicProperties, name: &str) -> Option<String> {
-    match properties.headers().as_ref()?.inner().get(name)? {
-        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
-        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
-        _ => None,
-    }
 }
 
 impl fmt::Debug for Received {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carepost_identity::OrganizationId;
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::{
@@ -44,9 +44,21 @@ const CLAIM_POSTGRES: &str = "\
         SELECT id FROM outbox WHERE claimed_until <= $3 ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)) \
     RETURNING id, organization, kind, payload, traceparent, tracestate, created_at, attempts";
 
+// SQLite has one writer at a time, which skips nobody's rows. It has no arrays: ids come as a JSON array of hexadecimal texts.
+const CLAIM_SQLITE: &str = "\
+    UPDATE outbox SET claim = $1, claimed_until = $2, attempts = attempts + 1 \
+    WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= $3 ORDER BY id LIMIT $4) \
+    RETURNING id, organization, kind, payload, traceparent, tracestate, created_at, attempts";
+
 const DELETE_POSTGRES: &str = "DELETE FROM outbox WHERE id = ANY($1) AND claim = $2";
 
+const DELETE_SQLITE: &str = "DELETE FROM outbox WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND claim = $2";
+
 const RELEASE_POSTGRES: &str = "UPDATE outbox SET claim = NULL, claimed_until = $3 WHERE id = ANY($1) AND claim = $2";
+
+const RELEASE_SQLITE: &str = "\
+    UPDATE outbox SET claim = NULL, claimed_until = $3 \
+    WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND claim = $2";
 
 /// Takes the oldest rows that nobody has, in the order of their ids.
 pub(crate) async fn claim(db: &DatabaseConnection, claim: Claim) -> Result<Vec<Claimed>, DbErr> {
@@ -57,8 +69,9 @@ pub(crate) async fn claim(db: &DatabaseConnection, claim: Claim) -> Result<Vec<C
         claim.at.into(),
         i64::from(claim.limit).into(),
     ];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), CLAIM_POSTGRES, values);
-    let rows = db.query_all_raw(statement).await?;
+    let rows = db
+        .query_all_raw(statement(db, [CLAIM_POSTGRES, CLAIM_SQLITE], values))
+        .await?;
     let mut claimed = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     claimed.sort_by_key(|row| row.id);
     Ok(claimed)
@@ -66,7 +79,9 @@ pub(crate) async fn claim(db: &DatabaseConnection, claim: Claim) -> Result<Vec<C
 
 /// Deletes rows that were published, if they are still held by this claim. Tells how many were.
 pub(crate) async fn delete(db: &DatabaseConnection, claim: Uuid, ids: Vec<Uuid>) -> Result<u64, DbErr> {
-    execute(db, DELETE_POSTGRES, [ids.into(), claim.into()]).await
+    let values = [list(db, ids), claim.into()];
+    let delete = statement(db, [DELETE_POSTGRES, DELETE_SQLITE], values);
+    Ok(db.execute_raw(delete).await?.rows_affected())
 }
 
 /// Gives rows back, not to be taken before `due`, if they are still held by this claim. Tells how many were.
@@ -76,16 +91,26 @@ pub(crate) async fn release(
     ids: Vec<Uuid>,
     due: DateTime<Utc>,
 ) -> Result<u64, DbErr> {
-    execute(db, RELEASE_POSTGRES, [ids.into(), claim.into(), due.into()]).await
+    let values = [list(db, ids), claim.into(), due.into()];
+    let release = statement(db, [RELEASE_POSTGRES, RELEASE_SQLITE], values);
+    Ok(db.execute_raw(release).await?.rows_affected())
 }
 
-async fn execute<const N: usize>(
-    db: &DatabaseConnection,
-    sql: &str,
-    values: [sea_orm::Value; N],
-) -> Result<u64, DbErr> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await?.rows_affected())
+/// The statement in the form of the database: PostgreSQL's or SQLite's.
+fn statement<const N: usize>(db: &DatabaseConnection, forms: [&str; 2], values: [Value; N]) -> Statement {
+    let backend = db.get_database_backend();
+    let [postgres, sqlite] = forms;
+    let sql = if backend == DbBackend::Sqlite { sqlite } else { postgres };
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+/// Ids as one value.
+fn list(db: &DatabaseConnection, ids: Vec<Uuid>) -> Value {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return ids.into();
+    }
+    let texts: Vec<_> = ids.iter().map(|id| format!("\"{}\"", id.simple())).collect();
+    format!("[{}]", texts.join(",")).into()
 }
 
 fn read(row: &QueryResult) -> Result<Claimed, DbErr> {

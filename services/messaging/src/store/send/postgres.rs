@@ -1,26 +1,17 @@
-//! A send: conversation, message, participants, mailboxes, request and outbox row, in one statement, which is one
-//! transaction and one round trip.
+//! A send on `PostgreSQL`: one statement, which is one transaction and one round trip.
 
 use carepost_broker::trace::TraceHeaders;
 use carepost_identity::PersonId;
 use chrono::{DateTime, Utc};
 use prost::Message as _;
-use sea_orm::{FromQueryResult, Statement, Value};
+use sea_orm::{DatabaseConnection, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::{RequestKey, Store, StoreError, Write, rows};
-use crate::domain::{Mailbox, NewConversation, NewMessage};
-
-/// What a send did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// The place of the message in its conversation.
-    pub sequence: i64,
-    /// When it was accepted: the time of the write, but never before the message that it follows.
-    pub at: DateTime<Utc>,
-    /// The sender's mailbox after it.
-    pub mailbox: Mailbox,
-}
+use super::{RequestKey, Sent, StoreError, Write};
+use crate::{
+    domain::{Mailbox, NewConversation, NewMessage},
+    store::rows,
+};
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -30,7 +21,7 @@ struct Row {
     revision: i64,
 }
 
-/// What both forms end with. They have the common table expressions `conv` (sequence, sent_at) and `boxes` (person, unread,
+/// What both kinds of send end with. They have the common table expressions `conv` (sequence, sent_at) and `boxes` (person, unread,
 /// revision, conversation_unread of the sender in `own`), and the parameters $1 organization, $2 conversation, $3 sender,
 /// $4 sent via, $5 message, $6 body, $7 rpc, $8 request id, $9 digest, $10 event, $11 payload, $12 and $13 trace, $14 now.
 ///
@@ -95,7 +86,7 @@ const START: &str = send!(
 /// The update of the conversation comes first and makes replies wait for each other; what comes after it uses the values
 /// of rows that it locked itself (`FOR UPDATE` and `UPDATE` read the newest version of a row, not the statement's snapshot).
 /// An archived conversation comes back, and what was unread in it counts again (I2, I3).
-pub(super) const REPLY: &str = send!(
+pub(in crate::store) const REPLY: &str = send!(
     "conv AS (
         UPDATE conversation
         SET last_sequence = last_sequence + 1, last_message_at = GREATEST(last_message_at, $14)
@@ -126,67 +117,55 @@ pub(super) const REPLY: &str = send!(
     )"
 );
 
-impl Store {
-    /// Writes a new conversation with its first message.
-    ///
-    /// # Errors
-    /// [`StoreError::KnownRequest`] if the same request was carried out meanwhile; else if the database does not answer.
-    pub async fn start(
-        &self,
-        write: Write<'_>,
-        request: RequestKey<'_>,
-        conversation: NewConversation,
-    ) -> Result<Sent, StoreError> {
-        let (persons, names): (Vec<_>, Vec<_>) = conversation
-            .participants
-            .into_iter()
-            .map(|party| (party.person.to_string(), party.display_name))
-            .unzip();
-        let (chart, patient) = conversation
-            .regarding
-            .map(|regarding| (regarding.chart.to_string(), regarding.patient_name))
-            .unzip();
-        let mut values = common(write, request, conversation.id, conversation.message);
-        values.extend([
-            persons.into(),
-            names.into(),
-            rows::kind_number(conversation.kind).into(),
-            chart.into(),
-            patient.into(),
-            conversation.subject.as_str().into(),
-        ]);
-        self.send(START, values).await
-    }
+pub(super) async fn start(
+    database: &DatabaseConnection,
+    write: Write<'_>,
+    request: RequestKey<'_>,
+    conversation: NewConversation,
+) -> Result<Sent, StoreError> {
+    let parties = conversation.participants.into_iter();
+    let (persons, names): (Vec<_>, Vec<_>) = parties
+        .map(|party| (party.person.to_string(), party.display_name))
+        .unzip();
+    let regarding = conversation.regarding;
+    let (chart, patient) = regarding
+        .map(|regarding| (regarding.chart.to_string(), regarding.patient_name))
+        .unzip();
+    let mut values = common(write, request, conversation.id, conversation.message);
+    values.extend([
+        persons.into(),
+        names.into(),
+        rows::kind_number(conversation.kind).into(),
+        chart.into(),
+        patient.into(),
+        conversation.subject.as_str().into(),
+    ]);
+    send(database, START, values).await
+}
 
-    /// Writes a message into a conversation that is there.
-    ///
-    /// # Errors
-    /// As for [`Store::start`].
-    pub async fn reply(
-        &self,
-        write: Write<'_>,
-        request: RequestKey<'_>,
-        conversation: Uuid,
-        message: NewMessage,
-    ) -> Result<Sent, StoreError> {
-        self.send(REPLY, common(write, request, conversation, message)).await
-    }
+pub(super) async fn reply(
+    database: &DatabaseConnection,
+    write: Write<'_>,
+    request: RequestKey<'_>,
+    conversation: Uuid,
+    message: NewMessage,
+) -> Result<Sent, StoreError> {
+    send(database, REPLY, common(write, request, conversation, message)).await
+}
 
-    async fn send(&self, sql: &'static str, values: Vec<Value>) -> Result<Sent, StoreError> {
-        let backend = self.database.get_database_backend();
-        let statement = Statement::from_sql_and_values(backend, sql, values);
-        let row = Row::find_by_statement(statement).one(&self.database).await?;
-        let row = row.ok_or(StoreError::Corrupt("conversation"))?;
-        let mailbox = Mailbox {
-            unread: row.unread,
-            revision: row.revision,
-        };
-        Ok(Sent {
-            sequence: row.sequence,
-            at: row.sent_at,
-            mailbox,
-        })
-    }
+async fn send(database: &DatabaseConnection, sql: &'static str, values: Vec<Value>) -> Result<Sent, StoreError> {
+    let statement = Statement::from_sql_and_values(database.get_database_backend(), sql, values);
+    let row = Row::find_by_statement(statement).one(database).await?;
+    let row = row.ok_or(StoreError::Corrupt("conversation"))?;
+    let mailbox = Mailbox {
+        unread: row.unread,
+        revision: row.revision,
+    };
+    Ok(Sent {
+        sequence: row.sequence,
+        at: row.sent_at,
+        mailbox,
+    })
 }
 
 /// The parameters $1 to $14.

@@ -4,10 +4,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use lapin::{
-    Channel,
+    BasicProperties, Channel,
     message::Delivery,
     options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
-    types::{FieldTable, ShortString},
+    types::{AMQPValue, FieldTable, ShortString},
+    uri::AMQPUri,
 };
 use tokio::{
     task::{JoinError, JoinSet},
@@ -16,13 +17,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{
-    ConsumerSettings, Received, Verdict, Work,
-    attempt::{Outcome, attempt},
-};
+use super::{dead_letter::DeadLetters, link::Link};
 use crate::{
-    link::{BrokerError, Link},
+    consumer::{
+        ConsumerSettings, Death, Received, Verdict, Work,
+        settle::{self, Settled},
+    },
+    error::BrokerError,
     settings::BrokerSettings,
+    trace::{TRACEPARENT, TRACESTATE, TraceHeaders},
 };
 
 /// How long ending the subscription may take; the connection is closed next in any case.
@@ -31,10 +34,10 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 type Handlers = JoinSet<Result<(), BrokerError>>;
 
 /// Consumes until `stop`, or until the connection breaks.
-pub(super) async fn run<H, F>(
-    broker: &BrokerSettings,
+pub(crate) async fn run<H, F>(
+    (uri, broker): (&AMQPUri, &BrokerSettings),
     settings: &ConsumerSettings,
-    work: &Arc<Work<H>>,
+    (work, letters): (&Arc<Work<H>>, &Arc<DeadLetters>),
     stop: &CancellationToken,
 ) -> Result<(), BrokerError>
 where
@@ -42,13 +45,14 @@ where
     F: Future<Output = Verdict> + Send + 'static,
 {
     let link = tokio::select! {
-        link = Link::open(broker) => link?,
+        link = Link::open(uri, broker) => link?,
         () = stop.cancelled() => return Ok(()),
     };
     let ended = CancellationToken::new();
     let mut handlers = JoinSet::new();
     let start = |handlers: &mut Handlers, delivery| {
-        handlers.spawn(handle(work.clone(), delivery, settings.queue.clone(), ended.clone()));
+        let (work, letters) = (work.clone(), letters.clone());
+        handlers.spawn(handle(work, letters, delivery, settings.queue.clone(), ended.clone()));
     };
     let subscribing = timeout(broker.connect_timeout, subscribe(&link.channel, settings));
     let result = match subscribing.await.unwrap_or(Err(BrokerError::Timeout)) {
@@ -107,6 +111,7 @@ async fn consume(
 /// Handles one message to its end.
 async fn handle<H, F>(
     work: Arc<Work<H>>,
+    letters: Arc<DeadLetters>,
     mut delivery: Delivery,
     queue: String,
     ended: CancellationToken,
@@ -115,16 +120,14 @@ where
     H: Fn(Received) -> F,
     F: Future<Output = Verdict>,
 {
-    let received = Received::take(&mut delivery);
-    let span = tracing::info_span!(
-        "consume",
-        otel.kind = "consumer",
-        queue,
-        message_id = received.message_id
-    );
-    received.trace.set_parent_of(&span);
+    let received = received(&mut delivery);
+    let span = settle::span(&received, &queue);
     async {
-        if !verdict(&work, &delivery, &received, &ended).await {
+        let bury = async |reason: String| {
+            let death = Death::new(&reason, &queue, work.clock.now());
+            letters.publish(&delivery, &received.body, &death).await
+        };
+        if settle::settle(&work, &received, bury, &ended).await == Settled::Abandoned {
             return Ok(());
         }
         // False if the connection has gone meanwhile: then the message comes again.
@@ -139,30 +142,25 @@ where
     .await
 }
 
-/// Whether the message is to be acknowledged: it is kept, or it is a dead letter.
-async fn verdict<H, F>(work: &Work<H>, delivery: &Delivery, received: &Received, ended: &CancellationToken) -> bool
-where
-    H: Fn(Received) -> F,
-    F: Future<Output = Verdict>,
-{
-    loop {
-        let (reason, pass) = match attempt(received, &work.handler, &work.gate, ended).await {
-            Outcome::Done => return true,
-            Outcome::Abandoned => return false,
-            Outcome::Malformed(reason, pass) => (reason, pass),
-        };
-        let message_id = received.message_id.as_deref();
-        match work.dead_letters.publish(delivery, &received.body, &reason).await {
-            Ok(()) => {
-                pass.works();
-                tracing::error!(message_id, reason, "a malformed message was put among the dead letters");
-                return true;
-            }
-            Err(error) => {
-                let failures = pass.fails();
-                tracing::warn!(message_id, %error, failures, "a dead letter cannot be published: the consumer pauses");
-            }
-        }
+/// Takes the body out of the delivery.
+fn received(delivery: &mut Delivery) -> Received {
+    let body = std::mem::take(&mut delivery.data);
+    let properties = &delivery.properties;
+    Received {
+        body,
+        message_id: properties.message_id().as_ref().map(|id| id.as_str().to_owned()),
+        message_type: properties.kind().as_ref().map(|kind| kind.as_str().to_owned()),
+        routing_key: delivery.routing_key.as_str().to_owned(),
+        trace: TraceHeaders::new(header(properties, TRACEPARENT), header(properties, TRACESTATE)),
+        redelivered: delivery.redelivered,
+    }
+}
+
+fn header(properties: &BasicProperties, name: &str) -> Option<String> {
+    match properties.headers().as_ref()?.inner().get(name)? {
+        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
+        _ => None,
     }
 }
 

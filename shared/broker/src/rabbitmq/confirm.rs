@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::publisher::PublishError;
 
 /// A message to publish.
-pub(crate) struct Outgoing<'a> {
+pub(super) struct Outgoing<'a> {
     pub exchange: ShortString,
     pub routing_key: ShortString,
     /// Unlike that of any other message under way on the channel.
@@ -33,8 +33,8 @@ impl Outgoing<'_> {
 }
 
 /// Publishes all, one behind the other, then awaits all confirmations, for `limit` in all. Nobody else may publish on the
-/// channel meanwhile, and it is not to be used again after an error that [`PublishError::breaks_connection`] tells.
-pub(crate) async fn publish_all(
+/// channel meanwhile, and it is not to be used again after an error that [`breaks_connection`](super::publisher::breaks_connection) tells.
+pub(super) async fn publish_all(
     channel: &Channel,
     batch: &[Outgoing<'_>],
     limit: Duration,
