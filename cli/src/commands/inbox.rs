@@ -1,0 +1,89 @@
+//! `carepost inbox`
+
+use carepost_identity::PersonId;
+use carepost_proto::messaging::v1::{Conversation, ListConversationsRequest, Mailbox};
+use clap::{Args, value_parser};
+use serde_json::json;
+
+use super::{conversation_json, others, page_size};
+use crate::{
+    args::Me,
+    client::{Context, Service},
+    errors::Failure,
+    render::{Report, Style, Table, clean, count, local},
+};
+
+/// See `Command::Inbox`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  carepost inbox --as portal/pu-9\n\n\
+    JSON: {unread_count, revision, more, conversations: [{id, kind, subject, regarding: {chart_id, patient_name} or null, \
+    participants: [{person, display_name}], create_time, last_message_time, last_sequence, unread_count}]}")]
+pub struct InboxArgs {
+    #[command(flatten)]
+    me: Me,
+    /// How many conversations at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = 25, value_parser = value_parser!(u16).range(1..=1_000))]
+    limit: u16,
+}
+
+/// Lists the conversations.
+pub async fn run(context: &Context, args: InboxArgs) -> Result<Report, Failure> {
+    let me = args.me.person.as_ref().or(context.profile.me.as_ref());
+    let mut messaging = context.messaging(me).await?;
+    let mut conversations = Vec::new();
+    let mut page_token = String::new();
+    let mut mailbox = Mailbox::default();
+    let limit = usize::from(args.limit);
+    while conversations.len() < limit {
+        let page_size = page_size(limit, conversations.len());
+        let call = messaging.list_conversations(ListConversationsRequest { page_size, page_token });
+        let page = context.ask(Service::Messaging, call).await?;
+        conversations.extend(page.conversations);
+        mailbox = page.mailbox.unwrap_or_default();
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let more = !page_token.is_empty();
+    let json = json!({
+        "unread_count": mailbox.unread_count, "revision": mailbox.revision, "more": more,
+        "conversations": conversations.iter().map(conversation_json).collect::<Vec<_>>(),
+    });
+    Ok(Report::done(text(context, me, mailbox, &conversations, more), json))
+}
+
+fn text(
+    context: &Context,
+    me: Option<&PersonId>,
+    mailbox: Mailbox,
+    conversations: &[Conversation],
+    more: bool,
+) -> String {
+    if conversations.is_empty() {
+        return "No conversations yet.".to_owned();
+    }
+    let mut table = Table::new(&["UNREAD", "NEWEST", "WITH", "REGARDING", "SUBJECT", "CONVERSATION"]);
+    for conversation in conversations {
+        let unread = conversation.unread_count;
+        let regarding = conversation.regarding.as_ref();
+        table.row(
+            if unread > 0 { Style::Bold } else { Style::Plain },
+            [
+                if unread > 0 { unread.to_string() } else { "-".to_owned() },
+                local(conversation.last_message_time),
+                clean(&others(conversation, me), 40),
+                regarding.map_or_else(|| "-".to_owned(), |chart| clean(&chart.patient_name, 30)),
+                clean(&conversation.subject, 40),
+                conversation.id.clone(),
+            ],
+        );
+    }
+    let unread = count(mailbox.unread_count, "unread message");
+    let more = if more {
+        " There are more conversations: --limit."
+    } else {
+        ""
+    };
+    format!("{}\n{unread}.{more}", table.render(context.paint))
+}

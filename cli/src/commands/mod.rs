@@ -1,0 +1,133 @@
+//! One file for each command of the client.
+
+use std::io::Read as _;
+
+use carepost_identity::PersonId;
+use carepost_proto::messaging::v1::{
+    Conversation, GetConversationRequest, ListConversationsRequest, Participant,
+    messaging_service_client::MessagingServiceClient,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    args::ClientCommand,
+    client::{Context, Service, Through},
+    errors::{Exit, Failure},
+    render::{self, Report},
+};
+
+pub mod badge;
+pub mod deliveries;
+pub mod explain;
+pub mod import;
+pub mod inbox;
+pub mod read;
+pub mod recipients;
+pub mod reply;
+pub mod send;
+pub mod show;
+pub mod token;
+
+/// The most entries on one page.
+const PAGE: usize = 100;
+/// The longest text that is read from standard input; the services take less.
+const MAX_TEXT: u64 = 256 * 1_024;
+
+/// Does what a command asks.
+pub async fn perform(context: &Context, command: ClientCommand) -> Result<Report, Failure> {
+    match command {
+        ClientCommand::Import(args) => import::run(context, args).await,
+        ClientCommand::Token(args) => token::run(context, &args),
+        ClientCommand::Recipients(args) => recipients::run(context, args).await,
+        ClientCommand::Send(args) => send::run(context, args).await,
+        ClientCommand::Reply(args) => reply::run(context, args).await,
+        ClientCommand::Inbox(args) => inbox::run(context, args).await,
+        ClientCommand::Show(args) => show::run(context, args).await,
+        ClientCommand::Read(args) => read::run(context, args).await,
+        ClientCommand::Badge(args) => badge::run(context, args).await,
+        ClientCommand::Explain(args) => explain::run(context, args).await,
+        ClientCommand::Deliveries(args) => deliveries::run(context, args).await,
+    }
+}
+
+/// The size of the next page of a list that ends at a limit.
+fn page_size(limit: usize, have: usize) -> i32 {
+    i32::try_from(limit.saturating_sub(have).min(PAGE)).unwrap_or_default()
+}
+
+/// The text of a message: as given, or for `-` from standard input.
+fn text(given: String) -> Result<String, Failure> {
+    if given != "-" {
+        return Ok(given);
+    }
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_TEXT).read_to_string(&mut text);
+    read.map_err(|_| Failure::usage("Standard input is no text", "Give the message in UTF-8"))?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// The conversation of this id, or for `last` the one with the newest activity.
+async fn conversation(
+    context: &Context,
+    messaging: &mut MessagingServiceClient<Through>,
+    id: &str,
+) -> Result<Conversation, Failure> {
+    let nothing = |what: &str| Failure::new(Exit::NotFound, "NOT_FOUND", what, "See `carepost inbox`");
+    let found = if id == "last" {
+        let request = ListConversationsRequest {
+            page_size: 1,
+            page_token: String::new(),
+        };
+        let call = messaging.list_conversations(request);
+        context.ask(Service::Messaging, call).await?.conversations.pop()
+    } else {
+        let request = GetConversationRequest {
+            conversation_id: id.to_owned(),
+        };
+        let call = messaging.get_conversation(request);
+        context.ask(Service::Messaging, call).await?.conversation
+    };
+    found.ok_or_else(|| nothing("There is no conversation yet"))
+}
+
+/// A conversation for scripts.
+fn conversation_json(conversation: &Conversation) -> Value {
+    let participants: Vec<_> = conversation
+        .participants
+        .iter()
+        .map(|participant| json!({"person": participant.person, "display_name": participant.display_name}))
+        .collect();
+    let regarding = conversation
+        .regarding
+        .as_ref()
+        .map(|regarding| json!({"chart_id": regarding.chart_id, "patient_name": regarding.patient_name}));
+    json!({
+        "id": conversation.id,
+        "kind": render::word(conversation.kind().as_str_name(), "CONVERSATION_KIND_"),
+        "subject": conversation.subject,
+        "regarding": regarding,
+        "participants": participants,
+        "create_time": render::rfc3339(conversation.create_time),
+        "last_message_time": render::rfc3339(conversation.last_message_time),
+        "last_sequence": conversation.last_sequence,
+        "unread_count": conversation.unread_count,
+    })
+}
+
+/// Everybody in a conversation but me, by name.
+fn others(conversation: &Conversation, me: Option<&PersonId>) -> String {
+    let me = me.map(ToString::to_string);
+    let others: Vec<_> = conversation
+        .participants
+        .iter()
+        .filter(|participant| Some(&participant.person) != me.as_ref())
+        .map(named)
+        .collect();
+    others.join(", ")
+}
+
+/// A participant's name, or if it was never known the id.
+fn named(participant: &Participant) -> String {
+    let name = Some(participant.display_name.as_str()).filter(|name| !name.is_empty());
+    render::clean(name.unwrap_or(&participant.person), 60)
+}

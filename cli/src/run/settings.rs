@@ -1,0 +1,145 @@
+//! The settings of the three services of an embedded suite: what differs from their defaults.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    credentials::{FEED, OPERATOR},
+    keys::ISSUER,
+};
+
+/// A service that may call the suite with a token of its own.
+pub struct Caller {
+    /// Its name, and the subject of its token.
+    pub name: &'static str,
+    scopes: &'static [&'static str],
+}
+
+/// Every such service.
+pub const SERVICES: &[Caller] = &[
+    Caller {
+        name: "messaging",
+        scopes: &["eligibility.read"],
+    },
+    Caller {
+        name: "notification",
+        scopes: &["eligibility.read"],
+    },
+    Caller {
+        name: "emr",
+        scopes: &["act_as:staff", "act_as:portal"],
+    },
+    Caller {
+        name: FEED,
+        scopes: &["directory.read", "directory.write"],
+    },
+    Caller {
+        name: OPERATOR,
+        scopes: &[
+            "directory.read",
+            "eligibility.read",
+            "notifications.read",
+            "notifications.write",
+            "settings.write",
+        ],
+    },
+];
+
+/// The files of a suite.
+#[derive(Clone, Debug)]
+pub struct Files(pub PathBuf);
+
+impl Files {
+    /// The public key.
+    pub fn jwks(&self) -> PathBuf {
+        self.0.join("jwks.json")
+    }
+
+    /// Where emails go.
+    pub fn mail(&self) -> PathBuf {
+        self.0.join("mail")
+    }
+
+    /// The token of a service.
+    pub fn token(&self, service: &str) -> PathBuf {
+        self.0.join(format!("{service}.token"))
+    }
+
+    /// Settings of eligibility.
+    pub fn eligibility(&self, listen: SocketAddr) -> String {
+        self.common("eligibility", listen)
+    }
+
+    /// Settings of messaging.
+    pub fn messaging(&self, listen: SocketAddr, eligibility: SocketAddr) -> String {
+        self.common("messaging", listen) + &self.dependencies("messaging", eligibility)
+    }
+
+    /// Settings of notification.
+    pub fn notification(&self, listen: SocketAddr, eligibility: SocketAddr) -> String {
+        let mail = url("file", &self.mail());
+        let common = self.common("notification", listen) + &self.dependencies("notification", eligibility);
+        format!("{common}[mail]\nurl = {mail}\nfrom = \"no-reply@carepost.example.org\"\n")
+    }
+
+    fn common(&self, service: &str, listen: SocketAddr) -> String {
+        let database = database_url(&self.0.join(format!("{service}.db")));
+        let jwks = quoted(&self.jwks().display().to_string());
+        let callers: String = SERVICES
+            .iter()
+            .map(|Caller { name, scopes }| {
+                format!(
+                    "[[identity.services]]\nissuer = \"{ISSUER}\"\nsubject = \"{name}\"\nname = \"{name}\"\n\
+                     scopes = {scopes:?}\norganizations = [\"*\"]\n"
+                )
+            })
+            .collect();
+        format!(
+            "[server]\nlisten = \"{listen}\"\n[database]\nurl = {database}\n[[identity.issuers]]\nissuer = \"{ISSUER}\"\n\
+             jwks_file = {jwks}\norganizations = [\"*\"]\n{callers}"
+        )
+    }
+
+    fn dependencies(&self, service: &str, eligibility: SocketAddr) -> String {
+        let token = quoted(&self.token(service).display().to_string());
+        let broker = url("sqlite", &self.0.join("broker.db"));
+        format!("[eligibility]\nurl = \"http://{eligibility}\"\ntoken_file = {token}\n[broker]\nurl = {broker}\n")
+    }
+}
+
+fn database_url(path: &Path) -> String {
+    url("sqlite", path).trim_end_matches('"').to_owned() + "?mode=rwc\""
+}
+
+/// The URL of an absolute path, as a TOML value.
+fn url(scheme: &str, path: &Path) -> String {
+    let url = url::Url::from_file_path(path).map(String::from).unwrap_or_default();
+    format!("\"{scheme}{}\"", url.trim_start_matches("file"))
+}
+
+/// A text as a TOML value.
+pub fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_service_accepts_its_settings() {
+        let files = Files("/srv/care post/ü".into());
+        let address = SocketAddr::from(([127, 0, 0, 1], 7601));
+        carepost_eligibility::settings::Settings::embedded(&files.eligibility(address)).unwrap();
+        carepost_messaging::settings::Settings::embedded(&files.messaging(address, address)).unwrap();
+        carepost_notification::settings::Settings::embedded(&files.notification(address, address)).unwrap();
+    }
+
+    #[test]
+    fn a_path_becomes_a_url_whatever_is_in_it() {
+        let path = Path::new("/srv/care post/a.db");
+        assert_eq!(database_url(path), "\"sqlite:///srv/care%20post/a.db?mode=rwc\"");
+    }
+}

@@ -1,1 +1,0 @@
-//! The load generator, and the raw limits that it is held against.

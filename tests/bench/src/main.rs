@@ -1,0 +1,96 @@
+//! `carepost-bench`: a reply through the whole path, beside the raw limits of this machine, all in one run.
+//!
+//! Two limits are measured: an empty RPC, which is what the transport costs, and the statements of a reply by themselves,
+//! which is what its transaction costs. On a machine that others use too, the ratios say more than the rates.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measuring tool: what cannot be set up fails loudly, progress and result are printed"
+)]
+
+mod cpu;
+mod database;
+mod hospital;
+mod load;
+mod machine;
+mod raw_rpc;
+mod raw_send;
+mod report;
+mod whole_path;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use carepost_testkit::Servers;
+use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{machine::Machine, report::Report, whole_path::WholePath};
+
+/// The instance of PostgreSQL and RabbitMQ that is used. `make bench` starts and removes it.
+const INSTANCE: &str = "bench";
+
+/// Measures a reply through the whole path, beside the raw limits of this machine.
+#[derive(Parser)]
+struct Arguments {
+    /// How long each measurement takes, 1 to 600, after a warm-up of two seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Writes the results here too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Answers empty RPCs until standard input ends. The measurement starts it by itself.
+    #[command(hide = true)]
+    RpcServer,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if let Some(Part::RpcServer) = arguments.part {
+        return raw_rpc::serve();
+    }
+    let report = measure(Duration::from_secs(arguments.seconds));
+    println!("{}", report.markdown());
+    if let Some(path) = arguments.json {
+        fs::write(path, report.json()).expect("the results can be written");
+    }
+}
+
+/// Names of threads tell apart whose processor time it is.
+fn runtime(name: &str, threads: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.thread_name(name).worker_threads(threads).enable_all();
+    builder.build().expect("a runtime")
+}
+
+fn measure(span: Duration) -> Report {
+    let load = runtime(cpu::LOAD_THREADS, machine::cores());
+    let sink = runtime(cpu::SINK_THREADS, 1);
+    progress("servers and services");
+    let servers = Servers::up(INSTANCE).expect("PostgreSQL and RabbitMQ");
+    let machine = load.block_on(Machine::read(&servers.postgres_url("postgres")));
+    let path = sink.block_on(WholePath::start(servers));
+
+    let rpc = load.block_on(raw_rpc::measure(span));
+    let send = load.block_on(raw_send::measure(path.servers(), span));
+    let replies = path.measure(&load, span);
+    sink.block_on(path.end());
+    Report {
+        machine,
+        span,
+        rpc,
+        send,
+        replies,
+    }
+}
+
+fn progress(what: &str) {
+    eprintln!("bench: {what}");
+}
