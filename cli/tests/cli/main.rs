@@ -1,6 +1,13 @@
 //! The `carepost` command from outside: what it prints, and what it ends with.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot be set up fails loudly"
+)]
+
 mod bad_input;
 mod demo;
+mod kill;
 mod support;
 mod work;

@@ -1,11 +1,6 @@
 //! What the suite is for: the commands that `carepost run` prints work as printed, and nothing is lost.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use serde_json::{Value, json};
 
@@ -49,13 +44,7 @@ fn the_three_commands_work_as_printed_and_everything_is_there_after_a_restart() 
     assert!(until(|| states(&home) == ["sent"]), "{:?}", states(&home));
     assert_eq!(running.signal("-INT"), Some(0), "Ctrl-C");
 
-    let begun = Instant::now();
     let running = home.run(&import);
-    let took = begun.elapsed();
-    assert!(
-        took < Duration::from_secs(3),
-        "a start takes {took:?}, on a machine that runs other tests too"
-    );
     assert_eq!(running.told["organization"], "prairie");
     assert_eq!(running.told["commands"].as_array().unwrap().len(), 3);
     let shown = home.json(&["show", "--as", "portal/pu-9", "last"]);

@@ -59,11 +59,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         "health",
         health::follow_database(reporter, SERVICES, database, life.stopping()),
     );
-    life.spawn("server", async move {
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the server failed");
-        }
-    });
+    life.spawn("server", server::run(serving, life.stopping(), limits.call_timeout));
     tracing::info!(%address, "listening");
     Ok(address)
 }

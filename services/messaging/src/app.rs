@@ -82,15 +82,8 @@ async fn serve(
         .add_service(health)
         .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
         .add_service(service);
-    let stopping = life.stopping();
-    life.spawn("server", async move {
-        if let Err(error) = router
-            .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned())
-            .await
-        {
-            tracing::error!(%error, "the server failed");
-        }
-    });
+    let serving = router.serve_with_incoming_shutdown(incoming, life.stopping().cancelled_owned());
+    life.spawn("server", server::run(serving, life.stopping(), settings.call_timeout));
     tracing::info!(%address, "messaging is ready");
     Ok(address)
 }

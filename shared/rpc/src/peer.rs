@@ -143,11 +143,10 @@ impl Peer {
                 Err(status) => status,
             };
             failures += 1;
-            if is_answer(status.code()) {
+            if !may_pass(status.code()) {
                 return Err(PeerError::Refused(self.name, Box::new(status)));
             }
-            let passing = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
-            if !passing || failures == TRIES || !self.budget.withdraw() {
+            if failures == TRIES || !self.budget.withdraw() {
                 tracing::warn!(peer = self.name, code = ?status.code(), failures, "a peer does not answer");
                 return Err(PeerError::Unavailable(self.name));
             }
@@ -178,17 +177,12 @@ impl Peer {
     }
 }
 
-/// Whether a status is the answer to what was asked. Every other one says that there is no answer now, be it for a fault of
-/// the peer's or of our own token.
-fn is_answer(code: Code) -> bool {
+/// Whether the same call can go well a moment later: the peer is away or busy, or the connection ended under the call. Calls
+/// between services only ask, so they can be repeated. Anything else is about this call, or a fault that waiting does not mend.
+fn may_pass(code: Code) -> bool {
     matches!(
         code,
-        Code::InvalidArgument
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::FailedPrecondition
-            | Code::Aborted
-            | Code::OutOfRange
+        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
     )
 }
 

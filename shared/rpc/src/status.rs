@@ -66,9 +66,31 @@ pub fn invalid_fields(violations: Vec<FieldViolation>) -> Status {
 /// The sender may not write now.
 #[must_use]
 pub fn not_eligible(violations: Vec<PreconditionViolation>) -> Status {
-    let mut details = info(ErrorReason::NotEligible, &[]);
+    let total = violations.len();
+    let violations = within_headers(violations);
+    let omitted = total - violations.len();
+    let metadata = if omitted == 0 {
+        Vec::new()
+    } else {
+        vec![("omitted", omitted.to_string())]
+    };
+    let mut details = info(ErrorReason::NotEligible, &metadata);
     details.set_precondition_failure(violations);
     with_details(ErrorReason::NotEligible, "this message may not be sent now", details)
+}
+
+/// Details travel in a header, and clients take 8 KiB of headers in all: the first violations that fit.
+fn within_headers(violations: Vec<PreconditionViolation>) -> Vec<PreconditionViolation> {
+    const MOST_BYTES: usize = 4_000;
+    let mut bytes = 0;
+    let size = |violation: &PreconditionViolation| {
+        violation.r#type.len() + violation.subject.len() + violation.description.len() + 8
+    };
+    let fits = |violation: &PreconditionViolation| {
+        bytes += size(violation);
+        bytes <= MOST_BYTES
+    };
+    violations.into_iter().take_while(fits).collect()
 }
 
 /// A dependency does not answer.
@@ -156,6 +178,19 @@ mod tests {
             (info.reason.as_str(), info.metadata["scope"].as_str()),
             ("SCOPE_MISSING", "directory.read")
         );
+    }
+
+    #[test]
+    fn many_violations_fit_into_headers_and_say_how_many_are_left_out() {
+        let many = (0..100).map(|n| PreconditionViolation::new("REASON", format!("staff/{n}"), "x".repeat(100)));
+        let status = not_eligible(many.collect());
+        assert!(status.details().len() < 5_500, "{}", status.details().len());
+        let details = status.get_error_details();
+        let told = details.precondition_failure().unwrap().violations.len();
+        let omitted = details.error_info().unwrap().metadata["omitted"]
+            .parse::<usize>()
+            .unwrap();
+        assert_eq!(told + omitted, 100);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        self, Connection as _, PgConnection,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use sea_orm_migration::MigratorTrait;
 use url::Url;
@@ -52,6 +55,7 @@ impl DatabaseSettings {
             .connect_timeout(self.acquire_timeout)
             .acquire_timeout(self.acquire_timeout)
             .map_sqlx_sqlite_opts(on_disk)
+            .map_sqlx_postgres_pool_opts(|options| options.after_release(|connection, _| Box::pin(whole(connection))))
             // A broken connection shows at its next use; asking before each use would double the round trips of a send.
             .test_before_acquire(false)
             // Statements could show what is in them.
@@ -124,6 +128,16 @@ pub async fn migrate<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<()
     let database = patiently(settings.options(None)).await?;
     M::up(&database, None).await?;
     Ok(database.close().await?)
+}
+
+/// Whether a connection that comes back is whole. The pool asks so too, but would wait for the answer of a machine that is
+/// gone for as long as TCP does, and keep the connection's place meanwhile.
+async fn whole(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    match tokio::time::timeout(PATIENCE, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// A database that starts together with its service is waited for, within bounds.

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::TcpIncoming};
 
 use crate::settings::Reader;
@@ -47,9 +48,9 @@ impl ServerSettings {
             .http2_keepalive_interval(Some(self.keepalive))
             .http2_keepalive_timeout(Some(Duration::from_secs(20)))
             .tcp_keepalive(Some(self.keepalive))
-            // Clients come back and spread over the replicas that are there by then.
+            // Clients come back and spread over the replicas that are there by then. With a grace period tonic would cut the
+            // connection after it; without one it asks the client to leave, and calls under way finish.
             .max_connection_age(self.connection_age)
-            .max_connection_age_grace(self.grace)
             .tcp_nodelay(true)
     }
 
@@ -60,6 +61,27 @@ impl ServerSettings {
     pub async fn bind(&self) -> io::Result<TcpIncoming> {
         let listener = TcpListener::bind(self.listen).await?;
         Ok(TcpIncoming::from(listener).with_nodelay(Some(true)))
+    }
+}
+
+/// Runs a server until it has ended in good order after the process began to stop, or until calls have had the time that
+/// they may take: a stream that somebody holds open does not keep the process.
+pub async fn run<E: std::error::Error>(
+    serving: impl Future<Output = Result<(), E>>,
+    stopping: CancellationToken,
+    call_timeout: Duration,
+) {
+    let drained = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(call_timeout + Duration::from_secs(1)).await;
+    };
+    tokio::select! {
+        served = serving => {
+            if let Err(error) = served {
+                tracing::error!(%error, "the server failed");
+            }
+        }
+        () = drained => tracing::info!("streams that were still open were cut"),
     }
 }
 

@@ -39,7 +39,7 @@ fn common(suite: &Suite, service: Service, plan: &Plan) -> String {
         r#"
 [server]
 listen = "{listen}"
-grace_seconds = 10
+grace_seconds = 20
 [database]
 url = "{database}"
 [telemetry]

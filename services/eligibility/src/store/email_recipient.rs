@@ -25,12 +25,15 @@ pub struct EmailRecipient {
     pub portal_url: WebUrl,
 }
 
+/// Where the organization is neutral, every location is: its name could reveal as much (docs/adr/0011).
+///
 /// At most one brand is there for each of the two places; the location's own comes first. A chart that is not known has none.
 const SELECT: &str = "
 SELECT CASE WHEN u.deleted = TRUE THEN 'disabled' ELSE u.status END AS account_status, u.email AS email,
   CASE WHEN u.locale = '' THEN o.locale ELSE u.locale END AS locale,
   o.name AS organization_name, o.portal_url AS portal_url,
-  b.name AS brand_name, b.logo_url AS logo_url, b.phone AS phone, b.neutral AS neutral
+  b.name AS brand_name, b.logo_url AS logo_url, b.phone AS phone,
+  b.neutral OR EXISTS (SELECT 1 FROM brand n WHERE n.organization = $1 AND n.location = '' AND n.neutral = TRUE) AS neutral
 FROM portal_user u
 JOIN organization o ON o.organization = u.organization
 LEFT JOIN brand b ON b.organization = u.organization

@@ -1,6 +1,7 @@
 //! The schema of the messaging service's database, step by step.
 //!
-//! Every table is keyed by organization first, so that tenants can be spread over databases or shards without a redesign.
+//! Every table is keyed by organization first, so that tenants can be spread over databases or shards without a redesign; but
+//! for the outbox, which is a short queue of the database that it is in.
 
 use sea_orm_migration::prelude::*;
 

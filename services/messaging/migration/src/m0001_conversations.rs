@@ -1,6 +1,6 @@
 //! Conversations, participants, messages, mailboxes and known requests.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -8,8 +8,9 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [conversation(), participant(), message(), mailbox(), request()] {
-            manager.create_table(table).await?;
+        let backend = manager.get_database_backend();
+        for table in [conversation, participant, message, mailbox, request] {
+            manager.create_table(table(backend)).await?;
         }
         for index in [participant_by_activity(), message_by_id(), request_by_age()] {
             manager.create_index(index).await?;
@@ -18,10 +19,20 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn conversation() -> TableCreateStatement {
+/// A text that is part of a key: compared bytewise, whatever language the database speaks, so that an update of the operating
+/// system's collations cannot break an index.
+fn key(backend: DbBackend, name: &'static str) -> ColumnDef {
+    let mut column = text(name);
+    if backend == DbBackend::Postgres {
+        column.extra("COLLATE \"C\"");
+    }
+    column
+}
+
+fn conversation(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("conversation")
-        .col(text("organization"))
+        .col(key(backend, "organization"))
         .col(uuid("id"))
         // 1: portal, 2: staff.
         .col(small_integer("kind"))
@@ -37,13 +48,13 @@ fn conversation() -> TableCreateStatement {
         .to_owned()
 }
 
-fn participant() -> TableCreateStatement {
+fn participant(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("participant")
-        .col(text("organization"))
+        .col(key(backend, "organization"))
         .col(uuid("conversation_id"))
         // `staff/ID` or `portal/ID`.
-        .col(text("person"))
+        .col(key(backend, "person"))
         // A copy, refreshed when it changes; it decides nothing.
         .col(text("display_name"))
         // All messages up to this sequence are read.
@@ -75,10 +86,10 @@ fn participant_by_activity() -> IndexCreateStatement {
         .to_owned()
 }
 
-fn message() -> TableCreateStatement {
+fn message(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("message")
-        .col(text("organization"))
+        .col(key(backend, "organization"))
         .col(uuid("conversation_id"))
         .col(big_integer("sequence"))
         .col(uuid("id"))
@@ -111,11 +122,11 @@ fn message_by_id() -> IndexCreateStatement {
         .to_owned()
 }
 
-fn mailbox() -> TableCreateStatement {
+fn mailbox(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("mailbox")
-        .col(text("organization"))
-        .col(text("person"))
+        .col(key(backend, "organization"))
+        .col(key(backend, "person"))
         // The badge: unread messages in active conversations.
         .col(big_integer("unread"))
         .col(big_integer("revision"))
@@ -124,13 +135,13 @@ fn mailbox() -> TableCreateStatement {
 }
 
 /// What was asked with a request id, and what was answered: enough to give the same answer again.
-fn request() -> TableCreateStatement {
+fn request(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("request")
-        .col(text("organization"))
-        .col(text("person"))
-        .col(text("rpc"))
-        .col(text("request_id"))
+        .col(key(backend, "organization"))
+        .col(key(backend, "person"))
+        .col(key(backend, "rpc"))
+        .col(key(backend, "request_id"))
         .col(binary("digest"))
         .col(uuid("conversation_id"))
         .col(uuid_null("message_id"))

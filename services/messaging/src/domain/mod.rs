@@ -9,7 +9,7 @@ mod view;
 
 pub use denial::{ChartAccess, Decision, Denial};
 pub use parties::{Parties, PartyFault};
-pub use redact::{told_to_portal_user, told_to_staff_replying, told_to_staff_starting};
+pub use redact::{told_to_portal_user, told_to_staff_among_staff, told_to_staff_replying, told_to_staff_starting};
 pub use send::{Made, MissingName, NewConversation, NewMessage, Start, Thread};
 pub use text::{Body, Limits, Subject, TextFault};
 pub use view::{Answered, Conversation, Kind, Mailbox, Message, Participant, Regarding};

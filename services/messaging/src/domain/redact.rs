@@ -52,14 +52,21 @@ pub fn told_to_staff_starting(decision: &Decision, staff: &PersonId, portal_user
     decision.denials.clone()
 }
 
+/// What staff are told who start a conversation among staff. Who may not see the chart learns that alone: which colleagues
+/// are barred from it would tell whose chart it is.
+#[must_use]
+pub fn told_to_staff_among_staff(decision: &Decision, sender: &PersonId) -> Vec<Denial> {
+    match kept_from_chart(decision, sender) {
+        Some(denials) if !decision.denials.is_empty() => denials,
+        _ => decision.denials.clone(),
+    }
+}
+
 /// What staff are told who reply in a portal conversation. They know the portal user; but who may no longer see the chart
 /// learns that alone.
 #[must_use]
 pub fn told_to_staff_replying(decision: &Decision, staff: &PersonId) -> Vec<Denial> {
-    match kept_from_chart(decision, staff) {
-        Some(denials) if !decision.denials.is_empty() => denials,
-        _ => decision.denials.clone(),
-    }
+    told_to_staff_among_staff(decision, staff)
 }
 
 fn kept_from_chart(decision: &Decision, staff: &PersonId) -> Option<Vec<Denial>> {
@@ -170,6 +177,22 @@ mod tests {
         );
         assert_eq!(told, told_to_staff_starting(&ghost, &staff, &user));
         assert_eq!(told_to_staff_replying(&patient, &staff), told);
+    }
+
+    #[test]
+    fn staff_who_may_not_see_the_chart_do_not_learn_which_colleagues_are_barred_from_it() {
+        let staff = person(STAFF);
+        let reasons = [
+            (Reason::StaffBarredFromChart, Some(STAFF)),
+            (Reason::RecipientBarredFromChart, Some("staff/2")),
+        ];
+        let told = told_to_staff_among_staff(&decision(&reasons, BARRED, false), &staff);
+        assert_eq!(
+            told.iter().map(|denial| denial.reason).collect::<Vec<_>>(),
+            [Reason::StaffBarredFromChart]
+        );
+        let seeing = decision(&reasons[1..], SEES, false);
+        assert_eq!(told_to_staff_among_staff(&seeing, &staff), seeing.denials);
     }
 
     #[test]

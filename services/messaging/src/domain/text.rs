@@ -48,7 +48,10 @@ impl Subject {
     /// If it is too long or contains control characters, line breaks included.
     pub fn parse(text: &str, limits: Limits) -> Result<Self, TextFault> {
         let text = text.trim();
-        if text.chars().any(char::is_control) {
+        if text
+            .chars()
+            .any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}'))
+        {
             return Err(TextFault::Control);
         }
         within(text, limits.subject)?;
@@ -73,7 +76,7 @@ impl Body {
     /// If it is blank, too long or contains other control characters.
     pub fn parse(text: &str, limits: Limits) -> Result<Self, TextFault> {
         let text = text.replace("\r\n", "\n");
-        if text.trim().is_empty() {
+        if text.chars().all(is_blank) {
             return Err(TextFault::Empty);
         }
         if text
@@ -91,6 +94,11 @@ impl Body {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// White space, and what takes no space at all: nobody sees anything of it.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 fn within(text: &str, most: usize) -> Result<(), TextFault> {
@@ -127,7 +135,9 @@ mod tests {
         assert!(Subject::parse("", limits).is_ok());
         assert!(Subject::parse(&"ü".repeat(200), limits).is_ok());
         assert_eq!(Subject::parse(&"ü".repeat(201), limits), Err(TextFault::TooLong(200)));
-        assert_eq!(Subject::parse("a\nb", limits), Err(TextFault::Control));
+        for lines in ["a\nb", "a\u{2028}b", "a\u{2029}b"] {
+            assert_eq!(Subject::parse(lines, limits), Err(TextFault::Control));
+        }
     }
 
     #[test]
@@ -142,7 +152,7 @@ mod tests {
             Body::parse(&"愛".repeat(10_001), limits),
             Err(TextFault::TooLong(10_000))
         );
-        for blank in ["", "  \n\t", "\u{3000}"] {
+        for blank in ["", "  \n\t", "\u{3000}", "\u{200b}\u{feff} \u{2060}"] {
             assert_eq!(Body::parse(blank, limits), Err(TextFault::Empty));
         }
         for control in ["\0", "a\rb", "\u{1b}[31m", "\u{85}x"] {

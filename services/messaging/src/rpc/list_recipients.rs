@@ -8,11 +8,7 @@ use carepost_proto::{
     },
     messaging::v1::{ConversationKind, ListRecipientsRequest, ListRecipientsResponse, Recipient, Relationship},
 };
-use carepost_rpc::{
-    Violations,
-    peer::PeerError,
-    status::{internal, unavailable},
-};
+use carepost_rpc::{Violations, peer::PeerError, status::unavailable};
 use tonic::{Code, Status};
 
 use super::{Call, Messaging};
@@ -88,7 +84,10 @@ fn refused(error: &PeerError) -> Status {
             violations.add("page_token", "is not a page token of this list");
             carepost_rpc::status::invalid_fields(violations.into_inner())
         }
-        error => internal(error),
+        error => {
+            tracing::error!(%error, "eligibility refuses to answer");
+            unavailable("eligibility", std::time::Duration::from_secs(1))
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Answered, Body, Decision, Denial, Limits, Parties, Start, Subject, told_to_portal_user, told_to_staff_starting,
+        Answered, Body, Decision, Denial, Limits, Parties, Start, Subject, told_to_portal_user,
+        told_to_staff_among_staff, told_to_staff_starting,
     },
     eligibility::Doing,
     store::StoreError,
@@ -114,7 +115,7 @@ async fn told(
     decision: &Decision,
 ) -> Result<Vec<Denial>, StoreError> {
     match parties {
-        Parties::Staff { .. } => Ok(decision.denials.clone()),
+        Parties::Staff { sender, .. } => Ok(told_to_staff_among_staff(decision, &sender.clone().into())),
         Parties::Portal {
             staff,
             portal_user,

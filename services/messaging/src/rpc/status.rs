@@ -29,7 +29,11 @@ pub(super) fn of_store(error: &StoreError) -> Status {
 pub(super) fn of_no_decision(error: &NoDecision) -> Status {
     match error {
         NoDecision::Peer(PeerError::Unavailable(_)) => unavailable("eligibility", RETRY),
-        error => internal(error),
+        // A well-formed question is not refused: our token or its configuration is at fault. Nothing was decided.
+        error => {
+            tracing::error!(%error, "eligibility refuses to answer");
+            unavailable("eligibility", RETRY)
+        }
     }
 }
 

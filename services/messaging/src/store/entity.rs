@@ -46,7 +46,20 @@ pub(super) mod participant {
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "super::conversation::Entity",
+            from = "(Column::Organization, Column::ConversationId)",
+            to = "(super::conversation::Column::Organization, super::conversation::Column::Id)"
+        )]
+        Conversation,
+    }
+
+    impl Related<super::conversation::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::Conversation.def()
+        }
+    }
 
     impl ActiveModelBehavior for ActiveModel {}
 }

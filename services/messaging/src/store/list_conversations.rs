@@ -46,7 +46,10 @@ impl Store {
         id: Uuid,
     ) -> Result<Option<Conversation>, StoreError> {
         let key = (organization.to_string(), id, person.to_string());
-        let own = participant::Entity::find_by_id(key).all(&self.database).await?;
+        let own = participant::Entity::find_by_id(key)
+            .find_also_related(conversation::Entity)
+            .all(&self.database)
+            .await?;
         Ok(self.with_parties(organization, own).await?.pop())
     }
 
@@ -72,6 +75,7 @@ impl Store {
                 )
         };
         let own = participant::Entity::find()
+            .find_also_related(conversation::Entity)
             .filter(Column::Organization.eq(organization.as_str()))
             .filter(Column::Person.eq(person.to_string()))
             .filter(Condition::all().add_option(after.map(older)))
@@ -83,41 +87,28 @@ impl Store {
         self.with_parties(organization, own).await
     }
 
-    /// The conversations of these rows of one person, in their order.
+    /// The conversations of these rows of one person, in their order. A row and its conversation were read in one statement, so
+    /// that they are of one moment; who is in a conversation never changes.
     async fn with_parties(
         &self,
         organization: &OrganizationId,
-        own: Vec<participant::Model>,
+        own: Vec<(participant::Model, Option<conversation::Model>)>,
     ) -> Result<Vec<Conversation>, StoreError> {
-        let ids: Vec<_> = own.iter().map(|row| row.conversation_id).collect();
-        let conversations = conversation::Entity::find()
-            .filter(conversation::Column::Organization.eq(organization.as_str()))
-            .filter(conversation::Column::Id.is_in(ids.clone()))
-            .all(&self.database)
-            .await?;
+        let ids = own.iter().map(|(row, _)| row.conversation_id);
         let parties = participant::Entity::find()
             .filter(participant::Column::Organization.eq(organization.as_str()))
             .filter(participant::Column::ConversationId.is_in(ids))
-            .order_by_asc(participant::Column::Person)
             .all(&self.database)
             .await?;
-        let mut conversations: HashMap<_, _> = conversations.into_iter().map(|row| (row.id, row)).collect();
         let mut by_conversation: HashMap<_, Vec<_>> = HashMap::new();
         for party in parties {
             by_conversation.entry(party.conversation_id).or_default().push(party);
         }
         own.into_iter()
-            .map(|own| {
-                let row = conversations
-                    .remove(&own.conversation_id)
-                    .ok_or(StoreError::Corrupt("participant"))?;
+            .map(|(own, row)| {
+                let row = row.ok_or(StoreError::Corrupt("participant"))?;
                 let mut parties = by_conversation.remove(&own.conversation_id).unwrap_or_default();
                 parties.sort_by(|one, other| one.person.cmp(&other.person));
-                // The time of the row that the list is ordered by.
-                let row = conversation::Model {
-                    last_message_at: own.last_message_at,
-                    ..row
-                };
                 rows::conversation(row, parties, own.unread)
             })
             .collect()

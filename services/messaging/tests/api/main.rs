@@ -10,3 +10,4 @@ mod fields;
 mod requests;
 mod round_trips;
 mod support;
+mod sweep;

@@ -41,8 +41,9 @@ async fn connect(url: String) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-struct Sender {
-    store: Store,
+/// Writes without the service around the store.
+pub struct Sender {
+    pub store: Store,
     organization: OrganizationId,
     nurse: PersonId,
 }
@@ -52,7 +53,15 @@ impl Sender {
         Body::parse("Please come on Monday.", Limits::default()).unwrap()
     }
 
-    async fn start(&self) -> Uuid {
+    pub fn new(database: DatabaseConnection) -> Self {
+        Self {
+            store: Store::new(database),
+            organization: OrganizationId::parse("southern").unwrap(),
+            nurse: PersonId::parse("staff/nurse").unwrap(),
+        }
+    }
+
+    pub async fn start(&self) -> Uuid {
         let doctor = PersonId::parse("staff/doctor").unwrap();
         let parties = Parties::parse(&self.nurse, std::slice::from_ref(&doctor), None, Limits::default()).unwrap();
         let subject = Subject::parse("", Limits::default()).unwrap();
@@ -81,7 +90,7 @@ impl Sender {
         made.conversation
     }
 
-    async fn reply(&self, conversation: Uuid, request: &str) {
+    pub async fn reply(&self, conversation: Uuid, request: &str) {
         let opened = self
             .store
             .open(&self.organization, &self.nurse, key(request), Some(conversation))
@@ -116,11 +125,7 @@ async fn a_send_takes_two_round_trips() {
     through.set_port(Some(proxy.address().port())).unwrap();
     let database = connect(through.to_string()).await;
     Migrator::up(&database, None).await.unwrap();
-    let sender = Sender {
-        store: Store::new(database),
-        organization: OrganizationId::parse("southern").unwrap(),
-        nurse: PersonId::parse("staff/nurse").unwrap(),
-    };
+    let sender = Sender::new(database);
     let conversation = sender.start().await;
     // The first one has its statements prepared.
     sender.reply(conversation, "first").await;

@@ -1,6 +1,6 @@
 //! The ledger of emails.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -8,7 +8,7 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(delivery()).await?;
+        manager.create_table(delivery(manager.get_database_backend())).await?;
         for index in [once_per_recipient(), by_time(), by_message(), by_recipient()] {
             manager.create_index(index).await?;
         }
@@ -17,10 +17,19 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn delivery() -> TableCreateStatement {
+/// A text that is part of a key: compared bytewise, whatever language the database speaks.
+fn key(backend: DbBackend, name: &'static str) -> ColumnDef {
+    let mut column = text(name);
+    if backend == DbBackend::Postgres {
+        column.extra("COLLATE \"C\"");
+    }
+    column
+}
+
+fn delivery(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("delivery")
-        .col(text("organization"))
+        .col(key(backend, "organization"))
         // UUIDv5 of event and recipient; the email's Message-ID begins with it.
         .col(uuid("id"))
         .col(uuid("event_id"))
@@ -28,7 +37,7 @@ fn delivery() -> TableCreateStatement {
         // The chart that the message regards, if any: it decides the brand.
         .col(text_null("chart_id"))
         // `portal/ID`. The address is asked for at each attempt and is never stored.
-        .col(text("recipient"))
+        .col(key(backend, "recipient"))
         // pending, sending, sent, retrying, failed or suppressed.
         .col(text("state"))
         .col(integer("attempt_count"))

@@ -13,7 +13,7 @@ use super::{
     recipient::Lookup,
 };
 use crate::{
-    domain::{Answer, Attempt, Outcome, settle},
+    domain::{Answer, Attempt, DeliveryState, Outcome, settle},
     store::{Claimed, StoreError, Write},
 };
 
@@ -80,6 +80,11 @@ impl Mailer {
             give_up_after: self.settings.give_up_after,
         };
         let settled = settle(&attempt, outcome);
+        if settled.state == DeliveryState::Failed {
+            // Somebody will not be told of a message: an operator should know.
+            let code = settled.answer.as_ref().map(Answer::code);
+            tracing::warn!(delivery = %claimed.id, code, "a delivery failed for good");
+        }
         tracing::info!(
             state = ?settled.state,
             code = settled.answer.as_ref().map(Answer::code),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use jsonwebtoken::{
 };
 use tokio::{
     io::AsyncReadExt,
+    sync::Mutex,
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,8 @@ pub struct Keys(Arc<Inner>);
 struct Inner {
     issuers: Vec<Issuer>,
     sets: RwLock<HashMap<String, Arc<KeySet>>>,
-    last_eager: Mutex<Option<Instant>>,
+    /// When each issuer's keys were last read for a key that was not known.
+    last_eager: HashMap<String, Mutex<Option<Instant>>>,
     http: Client<HttpsConnector<HttpConnector>, Empty<bytes::Bytes>>,
 }
 
@@ -88,64 +90,72 @@ impl Keys {
         let keys = Self(Arc::new(Inner {
             issuers: settings.issuers.clone(),
             sets: RwLock::default(),
-            last_eager: Mutex::default(),
+            last_eager: settings
+                .issuers
+                .iter()
+                .map(|issuer| (issuer.name.clone(), Mutex::default()))
+                .collect(),
             http: Client::builder(TokioExecutor::new()).build(connector),
         }));
-        keys.refresh().await;
+        keys.refresh_all().await;
         Ok(keys)
     }
 
     /// Reads the keys again, now and then, until the process stops.
     pub async fn keep_fresh(self, stopping: CancellationToken) {
         while timeout(REFRESH, stopping.cancelled()).await.is_err() {
-            self.refresh().await;
+            self.refresh_all().await;
         }
     }
 
-    /// An issuer's key. `None`: there is no such key; `Err`: its keys could never be read.
-    pub(super) async fn find(&self, issuer: &str, id: &str) -> Result<Option<Key>, NoKeys> {
-        if let Some(key) = self.known(issuer, id)? {
-            return Ok(Some(key));
+    /// An issuer's key, with the set that it is from. `None`: there is no such key; `Err`: its keys could never be read.
+    ///
+    /// A key that is not known may be a new one: then the issuer's keys are read at once, by one caller for all who wait.
+    pub(super) async fn find(&self, issuer: &str, id: &str) -> Result<Option<(Key, Arc<KeySet>)>, NoKeys> {
+        let Some(known) = self.0.issuers.iter().find(|known| known.name == issuer) else {
+            return Ok(None);
+        };
+        if let Ok(Some(found)) = self.known(issuer, id) {
+            return Ok(Some(found));
         }
-        if self.may_refresh_now() {
-            self.refresh().await;
+        let Some(last) = self.0.last_eager.get(issuer) else {
+            return Ok(None);
+        };
+        let mut last = last.lock().await;
+        let found = self.known(issuer, id);
+        if matches!(found, Ok(Some(_))) || last.is_some_and(|last| last.elapsed() < EAGER_REFRESH) {
+            return found;
         }
+        self.refresh(known).await;
+        *last = Some(Instant::now());
         self.known(issuer, id)
     }
 
-    fn known(&self, issuer: &str, id: &str) -> Result<Option<Key>, NoKeys> {
-        if !self.0.issuers.iter().any(|known| known.name == issuer) {
-            return Ok(None);
-        }
+    fn known(&self, issuer: &str, id: &str) -> Result<Option<(Key, Arc<KeySet>)>, NoKeys> {
         let sets = self.0.sets.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(sets.get(issuer).ok_or(NoKeys)?.keys.get(id).cloned())
+        let set = sets.get(issuer).ok_or(NoKeys)?;
+        Ok(set.keys.get(id).map(|key| (key.clone(), Arc::clone(set))))
     }
 
-    /// Whether this key is still one of its issuer's.
-    pub(super) fn holds(&self, issuer: &str, id: &str) -> bool {
-        matches!(self.known(issuer, id), Ok(Some(_)))
+    /// Whether this set is still its issuer's: one that was replaced may hold another key under the same id.
+    pub(super) fn is_current(&self, issuer: &str, set: &Arc<KeySet>) -> bool {
+        let sets = self.0.sets.read().unwrap_or_else(PoisonError::into_inner);
+        sets.get(issuer).is_some_and(|current| Arc::ptr_eq(current, set))
     }
 
-    fn may_refresh_now(&self) -> bool {
-        let mut last = self.0.last_eager.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let may = last.is_none_or(|last| now.duration_since(last) >= EAGER_REFRESH);
-        if may {
-            *last = Some(now);
-        }
-        may
-    }
-
-    async fn refresh(&self) {
+    async fn refresh_all(&self) {
         for issuer in &self.0.issuers {
-            let read = timeout(READ_TIMEOUT, self.read(&issuer.keys))
-                .await
-                .unwrap_or(Err(ReadError::Timeout));
-            let set = read.and_then(parse);
-            match set {
-                Ok(set) => self.replace(&issuer.name, set),
-                Err(error) => tracing::warn!(issuer = issuer.name, %error, "the keys of an issuer"),
-            }
+            self.refresh(issuer).await;
+        }
+    }
+
+    async fn refresh(&self, issuer: &Issuer) {
+        let read = timeout(READ_TIMEOUT, self.read(&issuer.keys))
+            .await
+            .unwrap_or(Err(ReadError::Timeout));
+        match read.and_then(parse) {
+            Ok(set) => self.replace(&issuer.name, set),
+            Err(error) => tracing::warn!(issuer = issuer.name, %error, "the keys of an issuer"),
         }
     }
 

@@ -105,6 +105,15 @@ impl IdentitySettings {
         let issuers: Vec<_> = entries.into_iter().filter_map(|entry| issuer(reader, entry)).collect();
         let entries: Vec<ServiceEntry> = reader.list("identity.services");
         let services: Vec<_> = entries.into_iter().filter_map(|entry| service(reader, entry)).collect();
+        tell_doubles(
+            reader,
+            "identity.issuers",
+            issuers.iter().map(|issuer| issuer.name.clone()),
+        );
+        let tokens = services
+            .iter()
+            .map(|service| format!("{} of {}", service.subject, service.issuer));
+        tell_doubles(reader, "identity.services", tokens);
         for service in &services {
             if !issuers.iter().any(|issuer| issuer.name == service.issuer) {
                 reader.fault(
@@ -128,6 +137,18 @@ impl IdentitySettings {
         self.services
             .iter()
             .find(|service| service.issuer == issuer && service.subject == subject)
+    }
+}
+
+/// One that is there twice would have two meanings.
+fn tell_doubles(reader: &mut Reader, key: &str, names: impl Iterator<Item = String>) {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if name.is_empty() {
+            reader.fault(key, "a name is empty");
+        } else if !seen.insert(name.clone()) {
+            reader.fault(key, format!("{name} is there twice"));
+        }
     }
 }
 

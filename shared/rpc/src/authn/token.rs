@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::keys::{Key, Keys};
+use super::keys::{Key, KeySet, Keys};
 
 /// The longest token that is read, in bytes.
 const MAX_TOKEN: usize = 8_192;
@@ -38,7 +38,7 @@ pub(super) enum Unverified {
 
 struct Verified {
     claims: Arc<Claims>,
-    key_id: String,
+    keys: Arc<KeySet>,
 }
 
 pub(super) struct Tokens {
@@ -64,7 +64,7 @@ impl Tokens {
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
         let verified = match self.verified.get(&digest) {
-            Some(verified) if self.keys.holds(&verified.claims.iss, &verified.key_id) => verified,
+            Some(verified) if self.keys.is_current(&verified.claims.iss, &verified.keys) => verified,
             _ => {
                 let verified = Arc::new(self.check(token).await?);
                 self.verified.insert(digest, Arc::clone(&verified));
@@ -90,7 +90,7 @@ impl Tokens {
             .find(&claimed.iss, &key_id)
             .await
             .map_err(|_| Unverified::NoKeys)?;
-        let Key { decoding, algorithm } = key.ok_or(Unverified::Invalid)?;
+        let (Key { decoding, algorithm }, keys) = key.ok_or(Unverified::Invalid)?;
         let mut validation = Validation::new(algorithm);
         validation.set_audience(&[&self.audience]);
         validation.set_issuer(&[&claimed.iss]);
@@ -99,7 +99,7 @@ impl Tokens {
         let token = decode::<Claims>(token, &decoding, &validation).map_err(|_| Unverified::Invalid)?;
         Ok(Verified {
             claims: Arc::new(token.claims),
-            key_id,
+            keys,
         })
     }
 }
