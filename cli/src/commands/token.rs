@@ -20,7 +20,7 @@ use crate::{
 Examples:
   carepost token --as portal/pu-9
   carepost token --service emr --minutes 600
-  buf curl --protocol grpc --http2-prior-knowledge -H \"authorization: Bearer $(carepost token --as portal/pu-9)\" \\
+  buf curl --protocol grpc --http2-prior-knowledge --reflect-header '*' -H \"authorization: Bearer $(carepost token --as portal/pu-9)\" \\
     -d '{}' http://127.0.0.1:7602/carepost.messaging.v1.MessagingService/GetUnreadCount
 
 JSON: {token, subject, organization or null, expire_time}")]
