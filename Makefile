@@ -28,7 +28,6 @@ demo: ## Tell the whole story on a suite of its own, each step checked; leaves t
 
 test: ## Run every test, on a PostgreSQL and a RabbitMQ of its own (installed if missing, stopped afterwards).
 	cargo test --workspace --no-run
-	cargo build --package carepost-testkit --bin carepost-testkit
 	trap '$(TESTKIT) down' EXIT; $(TESTKIT) up; cargo test --workspace
 
 lint: $(LINT)/.installed ## Check format, lints, documentation, protos and links.

@@ -15,6 +15,8 @@ pub const IN_FLIGHT: [usize; 2] = [1, 64];
 pub const CONNECTIONS: usize = 4;
 /// For how long calls are made and not counted.
 pub const WARM_UP: Duration = Duration::from_secs(2);
+/// How long a call may take before it counts as refused.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest latency that is told apart, in microseconds.
 const LONGEST: u64 = 60_000_000;
 
@@ -93,7 +95,8 @@ where
         if called >= end {
             return seen;
         }
-        let answer = call().await;
+        let answer = tokio::time::timeout(PATIENCE, call()).await;
+        let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
         let answered = Instant::now();
         if called < begin || answered > end {
             continue;

@@ -26,20 +26,20 @@ use crate::{
     machine, progress,
 };
 
-/// Rows as `StartConversation` leaves them.
+/// Rows as `StartConversation` leaves them: $1 organization, $2 how many conversations.
 const FILL: &str = "
     INSERT INTO conversation
-    SELECT 'prairie', lpad(n::text, 32, '0')::uuid, 1, 'c-' || n, 'Patient ' || n, 'A question', now(), now(), 1
-    FROM generate_series(1, 1000) n;
+    SELECT $1, lpad(n::text, 32, '0')::uuid, 1, 'c-' || n, 'Patient ' || n, 'A question', now(), now(), 1
+    FROM generate_series(1, $2) n;
     INSERT INTO participant
-    SELECT 'prairie', lpad(n::text, 32, '0')::uuid, kind || n, 'Somebody ' || n, 0, unread, false, now(), 1
-    FROM generate_series(1, 1000) n, (VALUES ('staff/s-', 0), ('portal/p-', 1)) AS party (kind, unread);
+    SELECT $1, lpad(n::text, 32, '0')::uuid, kind || n, 'Somebody ' || n, 0, unread, false, now(), 1
+    FROM generate_series(1, $2) n, (VALUES ('staff/s-', 0), ('portal/p-', 1)) AS party (kind, unread);
     INSERT INTO mailbox SELECT organization, person, unread, revision FROM participant;
     INSERT INTO message
-    SELECT 'prairie', lpad(n::text, 32, '0')::uuid, 1, gen_random_uuid(), 'staff/s-' || n, NULL, 'How are you?', now()
-    FROM generate_series(1, 1000) n;
+    SELECT $1, lpad(n::text, 32, '0')::uuid, 1, gen_random_uuid(), 'staff/s-' || n, NULL, 'How are you?', now()
+    FROM generate_series(1, $2) n;
     INSERT INTO request
-    SELECT 'prairie', sender, 'StartConversation', gen_random_uuid()::text, decode(repeat('5a', 32), 'hex'),
+    SELECT $1, sender, 'StartConversation', gen_random_uuid()::text, decode(repeat('5a', 32), 'hex'),
            conversation_id, id, 1, 0, 0, 1, now()
     FROM message;";
 
@@ -56,7 +56,7 @@ pub async fn measure(servers: &Servers, span: Duration) -> Vec<Measured> {
     let url = servers.postgres_url(&name);
     let database = database::connect(&url).await;
     Migrator::up(&database, None).await.expect("the schema can be made");
-    database::execute(&database, FILL).await;
+    database::execute(&database, &filled(FILL, &[&organization(), &CONVERSATIONS.to_string()])).await;
     database::execute(&database, "VACUUM ANALYZE").await;
     let folder = tempfile::tempdir().expect("a folder");
     let program = program(&database::value::<String>(&database, "SHOW server_version").await);
@@ -206,7 +206,7 @@ fn variables(clients: usize) -> Vec<String> {
 
 fn script() -> String {
     let [open, reply] = store::statements();
-    let organization = format!("'{ORGANIZATION}'");
+    let organization = organization();
     let open = filled(open, &[&organization, STAFF, "'Reply'", REQUEST, CONVERSATION]);
     let reply = filled(
         reply,
@@ -231,6 +231,10 @@ fn script() -> String {
         "\\set n random(1, {CONVERSATIONS})\n\\set i :i + 1\n\
          \\set id :run * 1000000000000 + :i * 1000 + :client_id\n{open};\n{reply};\n"
     )
+}
+
+fn organization() -> String {
+    format!("'{ORGANIZATION}'")
 }
 
 /// A statement with these texts in place of `$1`, `$2` and so on.

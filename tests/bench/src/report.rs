@@ -45,6 +45,11 @@ impl Report {
         })
     }
 
+    /// Whether any call was refused.
+    pub fn has_refusals(&self) -> bool {
+        self.lines().flatten().any(|(_, measured)| !measured.refused.is_empty())
+    }
+
     /// Tables in Markdown.
     pub fn markdown(&self) -> String {
         let mut text = self.facts();

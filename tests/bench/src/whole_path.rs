@@ -34,6 +34,8 @@ use crate::{
 
 /// How long to wait until everybody has been told.
 const SETTLE: Duration = Duration::from_secs(60);
+const SENT: &str = "state = 'sent'";
+const NOT_SENT: &str = "state <> 'sent'";
 /// How many conversations are started at once.
 const STARTED_AT_ONCE: usize = 16;
 
@@ -71,7 +73,7 @@ pub struct Replies {
 impl WholePath {
     /// Starts it, and waits until all is quiet.
     pub async fn start(servers: Servers) -> Self {
-        let suite = Suite::start_on(servers, INSTANCE_HINT, Plan::default()).await;
+        let suite = Suite::start_on(servers, "bench", Plan::default()).await;
         log_as_in_production(&suite).await;
         progress("directory and conversations");
         let report = suite.import(&hospital::directory()).await;
@@ -116,10 +118,9 @@ impl WholePath {
     async fn measure_one(&self, in_flight: usize, span: Duration) -> Replies {
         let sent_before = self.deliveries(SENT).await;
         let (measured, cpu) = tokio::join!(self.load(in_flight, span), self.watch(span));
+        let (outbox, ended) = (self.outbox().await, Instant::now());
         let emails = self.deliveries(SENT).await - sent_before;
         let deliveries_left = self.deliveries(NOT_SENT).await;
-        let outbox = self.outbox().await;
-        let ended = Instant::now();
         let drained = until(SETTLE, async || self.outbox().await == 0).await;
         Replies {
             measured,
@@ -191,10 +192,6 @@ impl WholePath {
         }
     }
 }
-
-const INSTANCE_HINT: &str = "bench";
-const SENT: &str = "state = 'sent'";
-const NOT_SENT: &str = "state <> 'sent'";
 
 /// The suite's tests have their services log everything, to look for what must not be there.
 async fn log_as_in_production(suite: &Suite) {
