@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format docs bench services-up services-down services-status
+.PHONY: help run demo test clients lint format docs bench services-up services-down services-status
 
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -26,9 +26,13 @@ demo: ## Tell the whole story on a suite of its own, each step checked; leaves t
 	cargo build --package carepost --bin carepost
 	@exec $(TARGET)/debug/carepost demo --data $(TARGET)/demo
 
-test: ## Run every test, on a PostgreSQL and a RabbitMQ of its own (installed if missing, stopped afterwards).
+test: clients ## Run every test, on a PostgreSQL and a RabbitMQ of its own (installed if missing, stopped afterwards).
 	cargo test --workspace --no-run
 	trap '$(TESTKIT) down' EXIT; $(TESTKIT) up; cargo test --workspace
+
+# What a test calls the suite with as the README shows it: buf, and Python with its environments.
+clients: $(LINT)/.installed
+	python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install --yes --no-install-recommends python3-venv; }
 
 lint: $(LINT)/.installed ## Check format, lints, documentation, protos and links.
 	cargo fmt --all --check

@@ -20,7 +20,7 @@ Exit codes:
   0  done
   1  failed for another reason than these
   2  the command line, a profile or a file is wrong
-  3  the answer is no: not eligible, not allowed, or records were refused
+  3  the answer is no: not eligible (`explain` too), not allowed, or records were refused
   4  there is no such thing, or it is not yours
   5  a service does not answer; try again later";
 
@@ -132,10 +132,26 @@ pub enum ClientCommand {
     Show(commands::show::ShowArgs),
     /// Mark the messages of a conversation as read.
     Read(commands::read::ReadArgs),
+    /// Mark messages of a conversation as unread.
+    Unread(commands::archive::UnreadArgs),
+    /// Move a conversation to my Archived folder.
+    Archive(commands::archive::ArchiveArgs),
+    /// Move a conversation back to my Active folder.
+    Unarchive(commands::archive::UnarchiveArgs),
+    /// Find a text in my conversations.
+    Search(commands::search::SearchArgs),
+    /// Show what changes in my mailbox, live.
+    Watch(commands::watch::WatchArgs),
+    /// Show what I may start, and what everybody who writes must know.
+    Compose(commands::compose::ComposeArgs),
     /// Show how many messages I have not read.
     Badge(commands::badge::BadgeArgs),
     /// Tell why somebody can or can't write to somebody: every reason with its remedy.
     Explain(commands::explain::ExplainArgs),
+    /// Show or change whether messaging is on and how, and the brand of emails.
+    Settings(commands::settings::SettingsArgs),
+    /// List, show, write or delete records of the directory.
+    Directory(commands::directory::DirectoryArgs),
     /// List the emails about messages, or show one.
     Deliveries(commands::deliveries::DeliveriesArgs),
 }

@@ -6,7 +6,7 @@ use carepost_identity::{OrganizationId, PersonId};
 use carepost_proto::{
     eligibility::v1::{
         GetPortalUserRequest, GetStaffRequest, directory_service_client::DirectoryServiceClient,
-        eligibility_service_client::EligibilityServiceClient,
+        eligibility_service_client::EligibilityServiceClient, settings_service_client::SettingsServiceClient,
     },
     messaging::v1::messaging_service_client::MessagingServiceClient,
     notification::v1::notification_service_client::NotificationServiceClient,
@@ -73,6 +73,8 @@ pub struct Context {
     pub paint: Paint,
     /// Whether somebody watches the progress on standard error.
     pub progress: bool,
+    /// Whether a script reads the answers.
+    pub json: bool,
 }
 
 impl Context {
@@ -108,6 +110,21 @@ impl Context {
     pub fn directory(&self) -> Result<DirectoryServiceClient<Through>, Failure> {
         self.as_service(Service::Eligibility, credentials::FEED)
             .map(DirectoryServiceClient::new)
+    }
+
+    /// The settings: as a person if one is named, by `--as` or the profile; else as a service.
+    pub async fn settings(&self, person: Option<&PersonId>) -> Result<SettingsServiceClient<Through>, Failure> {
+        let Some(person) = person.or(self.profile.me.as_ref()) else {
+            let through = self.as_service(Service::Eligibility, credentials::OPERATOR)?;
+            return Ok(SettingsServiceClient::new(through));
+        };
+        let metadata = credentials::person(&self.profile, self.organization()?, Some(person), self.clock.now())?;
+        if metadata.is_embedded {
+            self.must_exist(person).await?;
+        }
+        Ok(SettingsServiceClient::new(
+            self.through(Service::Eligibility, metadata)?,
+        ))
     }
 
     /// The ledger of emails, as a service.

@@ -105,18 +105,16 @@ impl Failure {
     }
 }
 
-/// One line, and one more for each reason of a refused message.
+/// One line; of a refused message, one more for each reason, and what to do next after them.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = self.what.trim_end_matches('.');
-        if !self.reasons.is_empty() {
-            write!(f, "{what}:")?;
+        let (end, before_next) = if self.reasons.is_empty() {
+            (".", " ")
         } else {
-            write!(f, "{what}.")?;
-        }
-        if !self.next.is_empty() {
-            write!(f, " {}.", self.next.trim_end_matches('.'))?;
-        }
+            (":", "\n")
+        };
+        write!(f, "{what}{end}")?;
         for reason in &self.reasons {
             write!(f, "\n  - {}", reason.name)?;
             if !reason.party.is_empty() {
@@ -124,7 +122,10 @@ impl fmt::Display for Failure {
             }
             write!(f, ": {}", reason.remedy)?;
         }
-        Ok(())
+        if self.next.is_empty() {
+            return Ok(());
+        }
+        write!(f, "{before_next}{}.", self.next.trim_end_matches('.'))
     }
 }
 

@@ -77,6 +77,7 @@ fn context(globals: &Globals) -> Result<Context, Failure> {
         clock: Clock::system(),
         paint: paint(globals),
         progress: std::io::stderr().is_terminal() && !globals.json,
+        json: globals.json,
     })
 }
 

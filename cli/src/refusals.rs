@@ -20,7 +20,9 @@ pub fn explain(context: &Context, service: Service, status: &Status) -> Failure 
     let told = |exit, next: &str| Failure::new(exit, name, sentence(status.message()), next);
     match name {
         "INVALID_REQUEST" => Failure::new(Exit::Usage, name, wrong_fields(&details), "Correct it and try again"),
-        "NOT_ELIGIBLE" => told(Exit::Refused, "").with_reasons(reasons(&details)),
+        "NOT_ELIGIBLE" => {
+            told(Exit::Refused, "`carepost recipients` lists whom you may write to now").with_reasons(reasons(&details))
+        }
         "NOT_FOUND" => told(
             Exit::NotFound,
             "Check the id, --as and --organization: what is not yours reads alike",
@@ -63,7 +65,30 @@ pub fn explain(context: &Context, service: Service, status: &Status) -> Failure 
             );
             Failure::new(Exit::Unavailable, name, what, "Try again in a moment")
         }
-        "OVERLOADED" | "DEADLINE_EXCEEDED" => told(Exit::Unavailable, "Try again in a moment"),
+        "ROLE_MISSING" => told(
+            Exit::Refused,
+            "Act with --as as staff with the role super_admin or manage_portal_settings",
+        ),
+        "ETAG_MISMATCH" => told(Exit::Refused, "Look at what is set now, and decide again"),
+        "STILL_REFERRED" => told(Exit::Refused, "Delete or move what refers to it first"),
+        "VERSION_OUTDATED" | "VERSION_CONFLICT" => {
+            let stored = info.metadata.get("stored_version").map_or("", String::as_str);
+            told(
+                Exit::Refused,
+                &format!("Version {stored} is stored: a change needs a higher one"),
+            )
+        }
+        "REFERENCE_MISSING" => told(Exit::Refused, "Write what it refers to first"),
+        "REMOVAL_TOO_LARGE" => told(
+            Exit::Refused,
+            "Look at the plan with --dry-run; if it is right, add --allow-large-removal",
+        ),
+        "IMPORT_RUNNING" => told(Exit::Unavailable, "Wait until it is done"),
+        "IMPORT_INCOMPLETE" => told(Exit::Failed, "Import the file again"),
+        "REQUEST_TOO_LARGE" => told(Exit::Usage, "Make it smaller"),
+        "NEWER_MESSAGE" => told(Exit::Refused, "Look at it with `carepost show`, then archive again"),
+        "TOO_MANY_WATCHES" => told(Exit::Refused, "End another `carepost watch`"),
+        "OVERLOADED" | "SLOW_READER" | "DEADLINE_EXCEEDED" => told(Exit::Unavailable, "Try again in a moment"),
         _ => told(Exit::Failed, "Look into the log of the service"),
     }
 }
@@ -126,12 +151,25 @@ fn wrong_fields(details: &ErrorDetails) -> String {
         .unwrap_or_default()
         .iter()
         .take(10)
-        .map(|violation| format!("{} {}", violation.field, violation.description))
+        .map(|violation| format!("{} {}", option(&violation.field), violation.description))
         .collect();
     if fields.is_empty() {
         return "The request is wrong".to_owned();
     }
     format!("The request is wrong: {}", clean(&fields.join("; "), 1_000))
+}
+
+/// The option of the command line that a field is from; of others, the field.
+fn option(field: &str) -> &str {
+    match field.split('[').next().unwrap_or_default() {
+        "recipients" => "--to:",
+        "chart_id" => "--chart:",
+        "subject" => "--subject:",
+        "body" => "TEXT:",
+        "kind" => "--kind:",
+        "request_id" => "--request-id:",
+        _ => field,
+    }
 }
 
 fn reasons(details: &ErrorDetails) -> Vec<Reason> {

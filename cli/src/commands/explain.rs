@@ -16,7 +16,8 @@ use crate::{
 /// See `Command::Explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It asks as a service, and is told everything. The exit code is 0 if they may write, and 3 if not.
+It asks as a service, and is told everything. The exit code is 0 if they may write, and 3 if not: \"no\" is an answer, on
+standard output.
 
 Examples:
   carepost explain --from staff/9999999896 --to portal/pu-9 --chart 1021

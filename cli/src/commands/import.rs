@@ -1,13 +1,16 @@
 //! `carepost import`
 
 use std::{
-    io::Write,
+    io::{BufRead as _, IsTerminal as _, Read as _, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use carepost_identity::OrganizationId;
-use carepost_proto::eligibility::v1::{ImportDirectoryRequest, ImportDirectoryResponse, ImportRefusal};
+use carepost_proto::eligibility::v1::{
+    ImportDirectoryRequest, ImportDirectoryResponse, ImportOptions, ImportRefusal, ImportTrailer, Removal,
+    import_directory_request::Record,
+};
 use clap::Args;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -24,6 +27,8 @@ use crate::{
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// Progress is shown once for so many records.
 const STEP: usize = 50;
+/// How many of the records that go are named to people.
+const NAMED: usize = 10;
 
 /// See `Command::Import`.
 #[derive(Debug, Args)]
@@ -32,14 +37,52 @@ Records that are stored like this already are left as they are, so a file can be
 written only where none were ever set. A record that is refused is named with the reason; the rest is imported, and the exit
 code is 3.
 
-Example:
-  carepost import tests/data/southern.directory.json --organization southern
+With --reconcile, the file is the whole directory: what it no longer has is deactivated. The plan is shown first, and carried
+out if you say yes, or with --yes.
 
-JSON: {organization, added, changed, unchanged, refused, refusals: [{kind, id, reason, message}]}")]
+Examples:
+  carepost import tests/data/southern.directory.json --organization southern
+  carepost import --dry-run --reconcile tests/data/prairie.directory.json
+
+JSON: {organization, dry_run, added, changed, unchanged, refused, refusals: [{kind, id, reason, message}],
+removals: [{kind, stored, removed, kept}], removed_records: [{kind, id}]}")]
 pub struct ImportArgs {
     /// The directory: a JSON file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Only show what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// Deactivate what the file no longer has.
+    #[arg(long)]
+    reconcile: bool,
+    /// Let more than 10 % of a kind of record go.
+    #[arg(long, requires = "reconcile")]
+    allow_large_removal: bool,
+    /// With --reconcile: carry the plan out without asking.
+    #[arg(long, requires = "reconcile")]
+    yes: bool,
+}
+
+impl ImportArgs {
+    /// An import that only adds and changes.
+    pub fn of(file: PathBuf) -> Self {
+        Self {
+            file,
+            dry_run: false,
+            reconcile: false,
+            allow_large_removal: false,
+            yes: false,
+        }
+    }
+
+    fn options(&self, validate_only: bool) -> ImportOptions {
+        ImportOptions {
+            reconcile: self.reconcile,
+            validate_only,
+            allow_large_removal: self.allow_large_removal,
+        }
+    }
 }
 
 /// Imports a directory.
@@ -48,8 +91,36 @@ pub async fn run(context: &Context, args: ImportArgs) -> Result<Report, Failure>
     must_be_meant(context, &file, &args.file)?;
     let organization = file.organization.id.clone();
     let records = Records::from(file);
-    let answer = send(context, records.good).await?;
-    Ok(report(context, &organization, &args.file, &records.bad, &answer))
+    if let (true, Some(bad)) = (args.reconcile, records.bad.first()) {
+        let what = format!("{} {} is no record: {}", name(bad.kind), clean(&bad.id, 128), bad.what);
+        return Err(Failure::usage(
+            what,
+            "Correct it: only a file without faults can be reconciled",
+        ));
+    }
+    let told = |answer: &ImportDirectoryResponse| report(context, &organization, &args.file, &records.bad, answer);
+    if args.dry_run || args.reconcile && !args.yes {
+        let plan = send(context, &records.good, args.options(true)).await?;
+        let planned = told(&plan);
+        if args.dry_run || !confirmed(&planned)? {
+            return Ok(planned);
+        }
+    }
+    let answer = send(context, &records.good, args.options(false)).await?;
+    Ok(told(&answer))
+}
+
+/// Shows the plan to whoever is at the terminal, and asks.
+fn confirmed(plan: &Report) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let what = "A reconciliation takes records away, and nobody is at the terminal to agree";
+        return Err(Failure::usage(what, "Look at the plan with --dry-run, then add --yes"));
+    }
+    eprint!("{}\nCarry it out? [y/N] ", plan.text);
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().take(16).read_line(&mut answer);
+    read.map_err(|_| Failure::usage("The answer cannot be read", ""))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// A file of another organization than the one at work is more likely a slip than meant.
@@ -68,15 +139,27 @@ fn must_be_meant(context: &Context, file: &DirectoryFile, path: &Path) -> Result
     ))
 }
 
-async fn send(context: &Context, records: Vec<ImportDirectoryRequest>) -> Result<ImportDirectoryResponse, Failure> {
+async fn send(
+    context: &Context,
+    records: &[ImportDirectoryRequest],
+    options: ImportOptions,
+) -> Result<ImportDirectoryResponse, Failure> {
     let total = records.len();
     let watched = context.progress;
-    let records = stream::iter(records).enumerate().map(move |(index, record)| {
+    let request = |record| ImportDirectoryRequest {
+        version: 0,
+        record: Some(record),
+    };
+    let record_count = i64::try_from(total).unwrap_or(i64::MAX);
+    let first = request(Record::Options(options));
+    let last = request(Record::Trailer(ImportTrailer { record_count }));
+    let records = stream::iter(records.to_vec()).enumerate().map(move |(index, record)| {
         if watched && (index % STEP == 0 || index + 1 == total) {
             progress(&format!("Sent {} of {total} records", index + 1));
         }
         record
     });
+    let records = stream::iter([first]).chain(records).chain(stream::iter([last]));
     let mut directory = context.directory()?;
     let call = directory.import_directory(records);
     let answer = tokio::time::timeout(IMPORT_TIMEOUT, call).await;
@@ -118,11 +201,13 @@ fn report(
             context.paint.paint(style, &format!("{number} {word}"))
         })
         .into();
-    let mut text = format!(
-        "Imported {organization} from {}: {}.",
-        file.display(),
-        counts.join(", ")
-    );
+    let done = if answer.validate_only {
+        "Would import"
+    } else {
+        "Imported"
+    };
+    let mut text = format!("{done} {organization} from {}: {}.", file.display(), counts.join(", "));
+    text.push_str(&removals(context, answer));
     if refused > 0 {
         text.push('\n');
         text.push_str(&refusal_table(&refusals).render(context.paint));
@@ -133,10 +218,49 @@ fn report(
     }
     let json = json!({
         "organization": organization, "added": answer.added, "changed": answer.changed,
-        "unchanged": answer.unchanged, "refused": refused, "refusals": refusals,
+        "unchanged": answer.unchanged, "refused": refused, "refusals": refusals, "dry_run": answer.validate_only,
+        "removals": answer.removals.iter().map(removal_json).collect::<Vec<_>>(),
+        "removed_records": answer.removed_records.iter()
+            .map(|record| json!({"kind": name(record.kind()), "id": record.id})).collect::<Vec<_>>(),
     });
     let exit = if refused > 0 { Exit::Refused } else { Exit::Ok };
     Report { text, json, exit }
+}
+
+/// What goes, of each kind, and the first of the records.
+fn removals(context: &Context, answer: &ImportDirectoryResponse) -> String {
+    let (going, kept): (Vec<_>, Vec<_>) = (
+        answer.removals.iter().filter(|removal| removal.removed > 0).collect(),
+        answer.removals.iter().filter(|removal| removal.kept > 0).collect(),
+    );
+    let mut text = String::new();
+    let goes = if answer.validate_only { "Would go" } else { "Gone" };
+    for removal in going {
+        let line = format!(
+            "\n{goes}: {} of {}",
+            removal.removed,
+            count(removal.stored, &format!("{} record", name(removal.kind())))
+        );
+        text.push_str(&context.paint.paint(Style::Red, &line));
+        let ids = answer
+            .removed_records
+            .iter()
+            .filter(|record| record.kind() == removal.kind());
+        let ids: Vec<_> = ids.take(NAMED).map(|record| clean(&record.id, 128)).collect();
+        let dots = if removal.removed > NAMED as i64 { ", …" } else { "" };
+        text.push_str(&format!(": {}{dots}", ids.join(", ")));
+    }
+    for removal in kept {
+        let still = count(removal.kept, &format!("{} record", name(removal.kind())));
+        text.push_str(&format!("\nKept: {still} that others still refer to."));
+    }
+    text
+}
+
+fn removal_json(removal: &Removal) -> Value {
+    json!({
+        "kind": name(removal.kind()), "stored": removal.stored, "removed": removal.removed, "kept": removal.kept,
+    })
 }
 
 fn unsendable(bad: &BadRecord) -> Value {

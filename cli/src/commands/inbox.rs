@@ -1,7 +1,7 @@
 //! `carepost inbox`
 
 use carepost_identity::PersonId;
-use carepost_proto::messaging::v1::{Conversation, ListConversationsRequest, Mailbox};
+use carepost_proto::messaging::v1::{Conversation, Folder, ListConversationsRequest, Mailbox};
 use clap::{Args, value_parser};
 use serde_json::json;
 
@@ -16,14 +16,21 @@ use crate::{
 /// See `Command::Inbox`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  carepost inbox --as portal/pu-9\n\n\
-    JSON: {unread_count, revision, more, conversations: [{id, kind, subject, regarding: {chart_id, patient_name} or null, \
-    participants: [{person, display_name}], create_time, last_message_time, last_sequence, unread_count}]}")]
+    JSON: {unread_count, revision, more, conversations: [{id, kind, subject, regarding: {chart_id, patient_name, view_patient_url} or null, \
+    participants: [{person, display_name}], create_time, last_message_time, last_sequence, unread_count, \
+    last_read_sequence, folder, last_message: {sender, text}, reply_ability: {state, denials: [{reason, party, remedy}]}}]}")]
 pub struct InboxArgs {
     #[command(flatten)]
     me: Me,
     /// How many conversations at most.
     #[arg(long, value_name = "NUMBER", default_value_t = 25, value_parser = value_parser!(u16).range(1..=1_000))]
     limit: u16,
+    /// The Archived folder instead of the Active one.
+    #[arg(long)]
+    archived: bool,
+    /// Only conversations with unread messages.
+    #[arg(long)]
+    unread: bool,
 }
 
 /// Lists the conversations.
@@ -36,7 +43,17 @@ pub async fn run(context: &Context, args: InboxArgs) -> Result<Report, Failure> 
     let limit = usize::from(args.limit);
     while conversations.len() < limit {
         let page_size = page_size(limit, conversations.len());
-        let call = messaging.list_conversations(ListConversationsRequest { page_size, page_token });
+        let call = messaging.list_conversations(ListConversationsRequest {
+            page_size,
+            page_token,
+            folder: if args.archived {
+                Folder::Archived
+            } else {
+                Folder::Active
+            }
+            .into(),
+            unread_only: args.unread,
+        });
         let page = context.ask(Service::Messaging, call).await?;
         conversations.extend(page.conversations);
         mailbox = page.mailbox.unwrap_or_default();
@@ -61,7 +78,7 @@ fn text(
     more: bool,
 ) -> String {
     if conversations.is_empty() {
-        return "No conversations yet.".to_owned();
+        return "No conversations here.".to_owned();
     }
     let mut table = Table::new(&["UNREAD", "NEWEST", "WITH", "REGARDING", "SUBJECT", "CONVERSATION"]);
     for conversation in conversations {

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use carepost_identity::PersonId;
 use carepost_proto::messaging::v1::{
-    Conversation, GetConversationRequest, ListConversationsRequest, Participant,
+    Conversation, GetConversationRequest, ListConversationsRequest, Participant, ReplyAbility,
     messaging_service_client::MessagingServiceClient,
 };
 use serde_json::{Value, json};
@@ -16,17 +16,23 @@ use crate::{
     render::{self, Report},
 };
 
+pub mod archive;
 pub mod badge;
+pub mod compose;
 pub mod deliveries;
+pub mod directory;
 pub mod explain;
 pub mod import;
 pub mod inbox;
 pub mod read;
 pub mod recipients;
 pub mod reply;
+pub mod search;
 pub mod send;
+pub mod settings;
 pub mod show;
 pub mod token;
+pub mod watch;
 
 /// The most entries on one page.
 const PAGE: usize = 100;
@@ -44,6 +50,14 @@ pub async fn perform(context: &Context, command: ClientCommand) -> Result<Report
         ClientCommand::Inbox(args) => inbox::run(context, args).await,
         ClientCommand::Show(args) => show::run(context, args).await,
         ClientCommand::Read(args) => read::run(context, args).await,
+        ClientCommand::Unread(args) => archive::unread(context, args).await,
+        ClientCommand::Archive(args) => archive::archive(context, args).await,
+        ClientCommand::Unarchive(args) => archive::unarchive(context, args).await,
+        ClientCommand::Search(args) => search::run(context, args).await,
+        ClientCommand::Watch(args) => watch::run(context, args).await,
+        ClientCommand::Compose(args) => compose::run(context, args).await,
+        ClientCommand::Settings(args) => settings::run(context, args).await,
+        ClientCommand::Directory(args) => directory::run(context, args).await,
         ClientCommand::Badge(args) => badge::run(context, args).await,
         ClientCommand::Explain(args) => explain::run(context, args).await,
         ClientCommand::Deliveries(args) => deliveries::run(context, args).await,
@@ -77,6 +91,7 @@ async fn conversation(
         let request = ListConversationsRequest {
             page_size: 1,
             page_token: String::new(),
+            ..Default::default()
         };
         let call = messaging.list_conversations(request);
         context.ask(Service::Messaging, call).await?.conversations.pop()
@@ -97,10 +112,16 @@ fn conversation_json(conversation: &Conversation) -> Value {
         .iter()
         .map(|participant| json!({"person": participant.person, "display_name": participant.display_name}))
         .collect();
-    let regarding = conversation
-        .regarding
+    let regarding = conversation.regarding.as_ref().map(|regarding| {
+        json!({
+            "chart_id": regarding.chart_id, "patient_name": regarding.patient_name,
+            "view_patient_url": regarding.view_patient_url,
+        })
+    });
+    let last_message = conversation
+        .last_message
         .as_ref()
-        .map(|regarding| json!({"chart_id": regarding.chart_id, "patient_name": regarding.patient_name}));
+        .map(|message| json!({"sender": message.sender, "text": message.text}));
     json!({
         "id": conversation.id,
         "kind": render::word(conversation.kind().as_str_name(), "CONVERSATION_KIND_"),
@@ -111,7 +132,24 @@ fn conversation_json(conversation: &Conversation) -> Value {
         "last_message_time": render::rfc3339(conversation.last_message_time),
         "last_sequence": conversation.last_sequence,
         "unread_count": conversation.unread_count,
+        "last_read_sequence": conversation.last_read_sequence,
+        "folder": render::word(conversation.folder().as_str_name(), "FOLDER_"),
+        "last_message": last_message,
+        "reply_ability": conversation.reply_ability.as_ref().map(reply_ability_json),
     })
+}
+
+/// Whether one can reply, for scripts.
+fn reply_ability_json(ability: &ReplyAbility) -> Value {
+    let denials: Vec<_> = ability
+        .denials
+        .iter()
+        .map(|denial| {
+            let reason = denial.reason().as_str_name().trim_start_matches("ELIGIBILITY_REASON_");
+            json!({"reason": reason, "party": denial.party, "remedy": denial.remedy})
+        })
+        .collect();
+    json!({"state": render::word(ability.state().as_str_name(), "REPLY_STATE_"), "denials": denials})
 }
 
 /// Everybody in a conversation but me, by name.

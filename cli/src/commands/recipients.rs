@@ -31,6 +31,9 @@ pub struct RecipientsArgs {
     /// Which kind of conversation [default: portal with a chart, else staff].
     #[arg(long, value_enum)]
     kind: Option<Kind>,
+    /// Only people with this text in their name, whatever its case and accents.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
     /// How many people at most.
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u16).range(1..=1_000))]
     limit: u16,
@@ -67,6 +70,7 @@ pub async fn run(context: &Context, args: RecipientsArgs) -> Result<Report, Fail
             chart_id: args.chart.as_ref().map(ToString::to_string),
             page_size: page_size(limit, recipients.len()),
             page_token,
+            name_query: args.name.clone().unwrap_or_default(),
         };
         let page = context
             .ask(Service::Messaging, messaging.list_recipients(request))

@@ -1,6 +1,6 @@
 //! `carepost show`
 
-use carepost_proto::messaging::v1::{Conversation, ListMessagesRequest, Message};
+use carepost_proto::messaging::v1::{Conversation, ListMessagesRequest, Message, ReplyState};
 use clap::{Args, value_parser};
 use serde_json::{Value, json};
 
@@ -59,6 +59,7 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Report, Failure> {
         "messages": messages.iter().map(message_json).collect::<Vec<_>>(),
     });
     let mut blocks = vec![head(context, &conversation)];
+    blocks.extend(reply(context, &conversation));
     blocks.extend(messages.iter().map(|message| block(context, &conversation, message)));
     if let (true, Some(last)) = (more, messages.last()) {
         blocks.push(format!("There are more messages: --after {}.", last.sequence));
@@ -77,12 +78,39 @@ fn head(context: &Context, conversation: &Conversation) -> String {
             chart.chart_id
         )
     });
+    let link = conversation
+        .regarding
+        .as_ref()
+        .map_or("", |chart| &chart.view_patient_url);
+    let link = match link {
+        "" => String::new(),
+        link => format!("\nView patient: {}", clean(link, 2_048)),
+    };
     format!(
-        "{}\nBetween {}{regarding}\nConversation {}",
+        "{}\nBetween {}{regarding}{link}\nConversation {}",
         context.paint.paint(Style::Bold, &subject),
         between.join(", "),
         conversation.id
     )
+}
+
+/// What keeps me from replying, if anything does.
+fn reply(context: &Context, conversation: &Conversation) -> Option<String> {
+    let ability = conversation.reply_ability.as_ref()?;
+    match ability.state() {
+        ReplyState::Unspecified | ReplyState::Allowed => None,
+        ReplyState::Unknown => Some("Whether you can reply cannot be told at the moment.".to_owned()),
+        ReplyState::Denied => {
+            let mut lines = vec![context.paint.paint(Style::Red, "You can't reply now:")];
+            for denial in &ability.denials {
+                let reason = denial.reason().as_str_name().trim_start_matches("ELIGIBILITY_REASON_");
+                let party = Some(&denial.party).filter(|party| !party.is_empty());
+                let party = party.map_or_else(String::new, |party| format!(" ({party})"));
+                lines.push(format!("  {reason}{party}: {}", clean(&denial.remedy, 500)));
+            }
+            Some(lines.join("\n"))
+        }
+    }
 }
 
 fn block(context: &Context, conversation: &Conversation, message: &Message) -> String {

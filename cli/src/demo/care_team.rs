@@ -46,8 +46,8 @@ async fn chart_link(story: &Story<'_>, chart_id: &str) -> Result<String, Failure
     let mut directory = context.directory()?;
     let chart_id = chart_id.to_owned();
     let call = directory.get_chart(GetChartRequest { chart_id });
-    let chart = context.ask(Service::Eligibility, call).await?.chart;
-    Ok(chart.unwrap_or_default().url)
+    let record = context.ask(Service::Eligibility, call).await?.record;
+    Ok(record.and_then(|record| record.chart).unwrap_or_default().url)
 }
 
 /// The EMR takes the doctor off the care team.

@@ -61,6 +61,10 @@ pub struct Brand {
     pub phone: String,
     #[serde(default)]
     pub neutral: bool,
+    #[serde(default)]
+    pub locale: String,
+    #[serde(default)]
+    pub portal_url: String,
 }
 
 #[derive(Debug, Deserialize)]

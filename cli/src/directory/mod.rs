@@ -2,6 +2,7 @@
 
 mod file;
 mod records;
+pub mod single;
 
 pub use file::DirectoryFile;
 pub use records::{BadRecord, Records, name};

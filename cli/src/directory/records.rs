@@ -85,7 +85,8 @@ impl Records {
     }
 }
 
-fn organization(entry: Organization) -> Record {
+/// The organization.
+pub fn organization(entry: Organization) -> Record {
     Record::Organization(proto::Organization {
         id: entry.id,
         name: entry.name,
@@ -95,7 +96,8 @@ fn organization(entry: Organization) -> Record {
     })
 }
 
-fn location(entry: Location) -> Record {
+/// A location.
+pub fn location(entry: Location) -> Record {
     Record::Location(proto::Location {
         id: entry.id,
         name: entry.name,
@@ -131,11 +133,14 @@ fn branding(location: Option<&String>, entry: Option<&Brand>) -> Option<Record> 
             logo_url: entry.logo_url.clone(),
             phone: entry.phone.clone(),
             neutral: entry.neutral,
+            locale: entry.locale.clone(),
+            portal_url: entry.portal_url.clone(),
         }),
     }))
 }
 
-fn staff(entry: Staff) -> Result<Record, String> {
+/// A member of staff.
+pub fn staff(entry: Staff) -> Result<Record, String> {
     let role = |role: &String| value("roles", "STAFF_ROLE", role, StaffRole::from_str_name).map(i32::from);
     Ok(Record::Staff(proto::Staff {
         roles: entry.roles.iter().map(role).collect::<Result<_, _>>()?,
@@ -148,7 +153,8 @@ fn staff(entry: Staff) -> Result<Record, String> {
     }))
 }
 
-fn chart(entry: Chart) -> Record {
+/// A chart.
+pub fn chart(entry: Chart) -> Record {
     Record::Chart(proto::Chart {
         id: entry.id,
         patient_id: entry.patient_id,
@@ -160,7 +166,8 @@ fn chart(entry: Chart) -> Record {
     })
 }
 
-fn portal_user(entry: PortalUser) -> Result<Record, String> {
+/// A portal user.
+pub fn portal_user(entry: PortalUser) -> Result<Record, String> {
     let status = value("status", "ACCOUNT_STATUS", &entry.status, AccountStatus::from_str_name)?;
     Ok(Record::PortalUser(proto::PortalUser {
         connections: entry

@@ -139,7 +139,7 @@ async fn import_once(
     let organization = organization
         .map_err(|error| Failure::usage(format!("{}: organization.id {error}", path.display()), "Correct it"))?;
     let context = context(folder, suite, Some(organization.clone()))?;
-    let import = ClientCommand::Import(ImportArgs { file: path.clone() });
+    let import = ClientCommand::Import(ImportArgs::of(path.clone()));
     let report = commands::perform(&context, import).await?;
     if !globals.json {
         let _ = writeln!(std::io::stdout(), "{}\n", report.text);
@@ -172,6 +172,7 @@ pub fn context(folder: &Folder, suite: &Suite, organization: Option<Organization
         clock: Clock::system(),
         paint: Paint(false),
         progress: std::io::stderr().is_terminal(),
+        json: false,
     })
 }
 

@@ -67,9 +67,14 @@ impl Files {
         self.0.join(format!("{service}.token"))
     }
 
+    /// Where the queues are.
+    pub fn broker_url(&self) -> String {
+        location("sqlite", &self.0.join("broker.db"))
+    }
+
     /// Settings of eligibility.
     pub fn eligibility(&self, listen: SocketAddr) -> String {
-        self.common("eligibility", listen)
+        self.common("eligibility", listen) + &self.broker()
     }
 
     /// Settings of messaging.
@@ -104,8 +109,12 @@ impl Files {
 
     fn dependencies(&self, service: &str, eligibility: SocketAddr) -> String {
         let token = quoted(&self.token(service).display().to_string());
-        let broker = url("sqlite", &self.0.join("broker.db"));
-        format!("[eligibility]\nurl = \"http://{eligibility}\"\ntoken_file = {token}\n[broker]\nurl = {broker}\n")
+        let broker = self.broker();
+        format!("[eligibility]\nurl = \"http://{eligibility}\"\ntoken_file = {token}\n{broker}")
+    }
+
+    fn broker(&self) -> String {
+        format!("[broker]\nurl = {}\n", quoted(&self.broker_url()))
     }
 }
 
@@ -115,8 +124,13 @@ fn database_url(path: &Path) -> String {
 
 /// The URL of an absolute path, as a TOML value.
 fn url(scheme: &str, path: &Path) -> String {
+    format!("\"{}\"", location(scheme, path))
+}
+
+/// The URL of an absolute path.
+fn location(scheme: &str, path: &Path) -> String {
     let url = url::Url::from_file_path(path).map(String::from).unwrap_or_default();
-    format!("\"{scheme}{}\"", url.trim_start_matches("file"))
+    format!("{scheme}{}", url.trim_start_matches("file"))
 }
 
 /// A text as a TOML value.
@@ -127,6 +141,16 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_readme_lists_every_service_with_its_scopes() {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        for Caller { name, scopes } in SERVICES {
+            let scopes: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+            let row = format!("| `{name}` | {} |", scopes.join(", "));
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
 
     #[test]
     fn every_service_accepts_its_settings() {

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use carepost_broker::{BrokerError, publisher::Publisher, settings::BrokerSettings, topology::Topology};
 use carepost_runtime::{
     Clock,
     database::{self, DatabaseError},
@@ -61,6 +62,8 @@ pub struct Suite {
     front: Lifecycle,
     /// Eligibility and the tokens, which the others need to the end.
     back: Lifecycle,
+    /// Keeps the broker's file this process's to the end.
+    _broker: Publisher,
 }
 
 impl Suite {
@@ -69,6 +72,7 @@ impl Suite {
         must_be_free("eligibility", ports.eligibility)?;
         must_be_free("messaging", ports.messaging)?;
         must_be_free("notification", ports.notification)?;
+        let broker = take_broker(&folder.files).await?;
         let (front, back) = (Lifecycle::default(), Lifecycle::default());
         let started = Self::start_within(folder, ports, &front, &back).await;
         match started {
@@ -78,6 +82,7 @@ impl Suite {
                 notification,
                 front,
                 back,
+                _broker: broker,
             }),
             Err(failure) => {
                 let _ = front.finish(GRACE).await;
@@ -158,6 +163,30 @@ fn must_be_free(service: &str, port: u16) -> Result<(), Failure> {
     TcpListener::bind(loopback(port))
         .map(drop)
         .map_err(|error| not_to_be_had(service, port, &error))
+}
+
+/// Takes the broker's file for this process. Whatever is wrong with it is told here, once: the services would start without
+/// it, and try again and again to open it.
+async fn take_broker(files: &Files) -> Result<Publisher, Failure> {
+    let unusable = |what: String| Failure::new(Exit::Failed, "BROKER", what, "Check the disk, or restore the folder");
+    let settings = files.broker_url().parse().ok();
+    let settings = settings.and_then(|url| BrokerSettings::new(&url, "suite", Topology::default()).ok());
+    let settings = settings.ok_or_else(|| unusable("The data folder has a name that no URL has".to_owned()))?;
+    let publisher = Publisher::new(settings);
+    match publisher.ready().await {
+        Ok(()) => Ok(publisher),
+        Err(error @ BrokerError::InUse(_)) => Err(Failure::new(
+            Exit::Failed,
+            "BROKER_IN_USE",
+            format!("The broker's file {error}"),
+            "Stop that process, or name another folder with --data",
+        )),
+        Err(error @ BrokerError::Newer(_)) => Err(Failure::usage(
+            format!("The broker's file {error} of Carepost"),
+            "Run that version, or name another folder with --data",
+        )),
+        Err(error) => Err(unusable(capital(&error.to_string()))),
+    }
 }
 
 fn not_to_be_had(service: &str, port: u16, error: &io::Error) -> Failure {

@@ -187,9 +187,9 @@ pub fn text(
         suite.messaging,
         suite.eligibility,
         suite.notification,
-        folder.path().display(),
-        folder.files.mail().display(),
-        profiles.display(),
+        shown(folder.path()),
+        shown(&folder.files.mail()),
+        shown(profiles),
     );
     if commands.is_empty() {
         text.push_str("\nBring a directory into it with `carepost import FILE --organization ID`.\n");
@@ -201,6 +201,15 @@ pub fn text(
     }
     text.push_str("\nCtrl-C stops it. `carepost --help` tells what else there is.");
     text
+}
+
+/// A path as one would write it here: below the current folder, or below the home folder.
+fn shown(path: &Path) -> String {
+    let below = |folder: Option<PathBuf>| path.strip_prefix(folder?.canonicalize().ok()?).ok();
+    if let Some(rest) = below(std::env::current_dir().ok()) {
+        return rest.display().to_string();
+    }
+    below(std::env::home_dir()).map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display()))
 }
 
 /// The same for scripts.

@@ -4,6 +4,7 @@ use std::{fs, io::Write, net::TcpListener, process::Stdio, thread};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk, jwk::ThumbprintHash};
 use rcgen::KeyPair;
+use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
 use crate::support::{Home, hospital, refusal};
@@ -80,6 +81,54 @@ fn a_folder_of_another_process_or_of_a_newer_version_is_left_alone() {
     fs::write(data.join("VERSION"), "999\n").unwrap();
     let told = home.refusal(&again, 2);
     assert!(told.contains("newer version"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_s_file_of_another_process_or_of_a_newer_version_is_one_clear_line() {
+    let home = Home::new();
+    let data = home.data();
+    let again = [
+        "run",
+        "--data",
+        data.to_str().unwrap(),
+        "--eligibility-port",
+        "0",
+        "--messaging-port",
+        "0",
+    ];
+    let again = [&again[..], &["--notification-port", "0"]].concat();
+    assert_eq!(home.run(&[]).signal("-TERM"), Some(0));
+
+    // A service that was started by hand has it.
+    let lock = fs::File::options()
+        .write(true)
+        .open(data.join("broker.db.lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    let told = home.refusal(&again, 1);
+    assert!(told.contains("broker.db is used by another process"), "{told}");
+    drop(lock);
+
+    let broker = format!("sqlite://{}", data.join("broker.db").display());
+    let database = Database::connect(broker).await.unwrap();
+    database.execute_unprepared("PRAGMA user_version = 999").await.unwrap();
+    database.close().await.unwrap();
+    let told = home.refusal(&again, 2);
+    assert!(
+        told.contains("broker.db belongs to a newer version of Carepost"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_message_without_its_chart_names_the_option() {
+    let home = Home::new();
+    let _running = home.run(&["--import", hospital("prairie").to_str().unwrap()]);
+    let told = home.refusal(&["send", "--as", "staff/9999999896", "--to", "portal/pu-9", "Hello"], 2);
+    assert!(
+        told.contains("--chart: a portal conversation regards a chart"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -245,7 +294,11 @@ fn unknown_people_and_conversations_are_told() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(
-        told.lines().count() == 2 && told.contains("UNKNOWN_PORTAL_USER (portal/nobody)"),
+        told.lines().count() == 3 && told.contains("UNKNOWN_PORTAL_USER (portal/nobody)"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("`carepost recipients` lists whom you may write to now.\n"),
         "{told}"
     );
 }

@@ -9,5 +9,6 @@
 mod bad_input;
 mod demo;
 mod kill;
+mod readme;
 mod support;
 mod work;

@@ -46,9 +46,16 @@ impl Home {
         command
     }
 
-    /// What a command says.
+    /// What a command says. One that should end by itself and does not is ended, with exit code 124.
     pub fn carepost(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        let mut bounded = Command::new("/usr/bin/timeout");
+        bounded
+            .args(["--kill-after=5", "120", env!("CARGO_BIN_EXE_carepost")])
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.path())
+            .stdin(Stdio::null());
+        bounded.output().unwrap()
     }
 
     /// What a command says that must do what it is told.

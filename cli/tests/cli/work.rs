@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
+use carepost_proto::messaging::v1::{GetUnreadCountRequest, messaging_service_client::MessagingServiceClient};
 use serde_json::{Value, json};
+use tonic::{Code, Request};
 
 use crate::support::{Home, emails, hospital, until};
 
@@ -169,6 +171,24 @@ fn secrets_are_their_owners_alone_and_tokens_are_good_for_other_clients() {
     assert!(told.contains("notifications.read"), "{told}");
     let told = home.refusal(&["token", "--service", "nobody"], 2);
     assert!(told.contains("operator"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_s_token_that_relays_is_told_what_is_wrong() {
+    let home = Home::new();
+    let running = home.run(&["--import", hospital("prairie").to_str().unwrap()]);
+    let token = home.json(&["token", "--as", "staff/9999999896"])["token"].clone();
+    let url = running.told["messaging"].as_str().unwrap().to_owned();
+    let mut messaging = MessagingServiceClient::connect(url).await.unwrap();
+    let mut request = Request::new(GetUnreadCountRequest::default());
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("carepost-act-as", "portal/pu-9".parse().unwrap());
+    let refused = messaging.get_unread_count(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(refused.message().contains("leave carepost-act-as out"), "{refused:?}");
 }
 
 #[test]

@@ -1,22 +1,31 @@
 //! The composition root: the only file that names every concrete part of the service.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
+use carepost_broker::{publisher::Publisher, relay::Relay};
 use carepost_eligibility_migration::Migrator;
 use carepost_proto::{
     DESCRIPTOR_SET,
     eligibility::v1::{
         directory_service_server::DirectoryServiceServer, eligibility_service_server::EligibilityServiceServer,
+        settings_service_server::SettingsServiceServer,
     },
 };
 use carepost_rpc::{
     authn::{Authenticator, Keys},
     guard::GuardLayer,
 };
-use carepost_runtime::{Clock, database, health, lifecycle::Lifecycle, process::Fatal, server};
+use carepost_runtime::{
+    Clock, Ids, database, health,
+    lifecycle::Lifecycle,
+    process::Fatal,
+    server::{self, ServerSettings},
+};
+use tokio::sync::Notify;
+use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::{
-    rpc::{Directory, Eligibility},
+    rpc::{Administration, Directory, Eligibility},
     settings::Settings,
     store::Store,
 };
@@ -25,6 +34,7 @@ use crate::{
 const SERVICES: &[&str] = &[
     "carepost.eligibility.v1.EligibilityService",
     "carepost.eligibility.v1.DirectoryService",
+    "carepost.eligibility.v1.SettingsService",
 ];
 
 /// Starts the service within the life of a process, and tells where it listens.
@@ -35,31 +45,57 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let clock = Clock::system();
     let database = database::connect::<Migrator>(&settings.database).await?;
     let keys = Keys::load(&settings.identity).await?;
-    let store = Store::new(database.clone());
-    let incoming = settings.server.bind().await?;
-    let address = incoming.local_addr()?;
-
-    let limits = &settings.server;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
-    let guard = GuardLayer::new(authenticator, limits.max_concurrent_calls, limits.call_timeout);
-    let (reporter, health_service) = tonic_health::server::health_reporter();
-    let eligibility = EligibilityServiceServer::new(Eligibility { store: store.clone() });
-    let directory = DirectoryServiceServer::new(Directory::new(store, clock, life.stopping()));
-    let serving = limits
-        .builder()
-        .layer(guard)
-        .add_service(health_service)
-        .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
-        .add_service(eligibility.max_decoding_message_size(limits.max_request_bytes))
-        .add_service(directory.max_decoding_message_size(limits.max_request_bytes))
-        .serve_with_incoming_shutdown(incoming, life.stopping().cancelled_owned());
+    let outbox = Arc::new(Notify::new());
+    let store = Store::new(database.clone(), Arc::clone(&outbox));
+    let relay = Relay {
+        db: database.clone(),
+        publisher: Publisher::new(settings.broker),
+        clock: clock.clone(),
+        ids: Ids,
+        wake: outbox,
+        settings: settings.outbox,
+    };
+    let administration = Administration {
+        store: store.clone(),
+        clock: clock.clone(),
+    };
+    let eligibility = Eligibility { store: store.clone() };
+    let directory = Directory::new(store, clock, life.stopping(), settings.import);
 
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let rpcs = (eligibility, administration, directory);
+    let address = serve(&settings.server, authenticator, rpcs, health, &life).await?;
     life.spawn("keys", keys.keep_fresh(life.stopping()));
+    life.spawn("relay", relay.run(life.stopping()));
     life.spawn(
         "health",
         health::follow_database(reporter, SERVICES, database, life.stopping()),
     );
-    life.spawn("server", server::run(serving, life.stopping(), limits.call_timeout));
+    Ok(address)
+}
+
+async fn serve(
+    settings: &ServerSettings,
+    authenticator: Authenticator,
+    (eligibility, administration, directory): (Eligibility, Administration, Directory),
+    health: HealthServer<impl Health>,
+    life: &Lifecycle,
+) -> Result<SocketAddr, Fatal> {
+    let incoming = settings.bind().await?;
+    let address = incoming.local_addr()?;
+    let most = settings.max_request_bytes;
+    let guard = GuardLayer::new(authenticator, settings.max_concurrent_calls, settings.call_timeout);
+    let serving = settings
+        .builder()
+        .layer(guard)
+        .add_service(health)
+        .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
+        .add_service(EligibilityServiceServer::new(eligibility).max_decoding_message_size(most))
+        .add_service(SettingsServiceServer::new(administration).max_decoding_message_size(most))
+        .add_service(DirectoryServiceServer::new(directory).max_decoding_message_size(most))
+        .serve_with_incoming_shutdown(incoming, life.stopping().cancelled_owned());
+    life.spawn("server", server::run(serving, life.stopping(), settings.call_timeout));
     tracing::info!(%address, "listening");
     Ok(address)
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use carepost_broker::{relay::RelaySettings, settings::BrokerSettings};
 use carepost_rpc::authn::IdentitySettings;
 use carepost_runtime::{
     database::DatabaseSettings,
@@ -9,6 +10,8 @@ use carepost_runtime::{
     settings::{Faults, Reader},
     telemetry::TelemetrySettings,
 };
+
+use crate::rpc::ImportLimits;
 
 /// The annotated defaults.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -24,6 +27,12 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// Whose tokens are accepted, and what services may do.
     pub identity: IdentitySettings,
+    /// The broker.
+    pub broker: BrokerSettings,
+    /// The outbox relay.
+    pub outbox: RelaySettings,
+    /// The bounds of imports.
+    pub import: ImportLimits,
 }
 
 impl Settings {
@@ -49,6 +58,11 @@ impl Settings {
             server: ServerSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             identity: IdentitySettings::read(&mut reader),
+            broker: BrokerSettings::read(&mut reader, "carepost-eligibility"),
+            outbox: RelaySettings::read(&mut reader),
+            import: ImportLimits {
+                idle: reader.milliseconds("import.idle_timeout_ms", 100..=600_000),
+            },
         };
         reader.finish(settings)
     }
@@ -62,6 +76,6 @@ mod tests {
     fn the_defaults_lack_only_what_has_no_default() {
         let faults = Settings::load(None).unwrap_err();
         let keys: Vec<_> = faults.0.iter().filter_map(|fault| fault.split(':').next()).collect();
-        assert_eq!(keys, ["database.url", "identity.issuers"]);
+        assert_eq!(keys, ["database.url", "identity.issuers", "broker.url"]);
     }
 }

@@ -2,7 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use carepost_broker::{publisher::Publisher, relay::Relay};
+use carepost_broker::{
+    consumer::Consumer,
+    listener::{HintListener, ListenerSettings},
+    publisher::Publisher,
+    relay::Relay,
+};
+use carepost_identity::{Actor, ServiceName};
 use carepost_messaging_migration::Migrator;
 use carepost_proto::{DESCRIPTOR_SET, messaging::v1::messaging_service_server::MessagingServiceServer};
 use carepost_rpc::{
@@ -19,7 +25,14 @@ use carepost_runtime::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{eligibility::Eligibility, rpc::Messaging, settings::Settings, store::Store};
+use crate::{
+    eligibility::Eligibility,
+    inbox::{Inbox, Outdated},
+    rpc::Messaging,
+    settings::Settings,
+    store::Store,
+    watch::Hub,
+};
 
 const SERVICES: &[&str] = &["carepost.messaging.v1.MessagingService"];
 /// How often old requests are forgotten.
@@ -34,14 +47,34 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let keys = Keys::load(&settings.identity).await?;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), Clock::system());
     let outbox = Arc::new(Notify::new());
+    let (outdated, seen) = Outdated::new();
+    let store = Store::new(database.clone());
+    let watches = Hub::new(store.clone(), settings.watch, Clock::system(), life.stopping());
     let messaging = Messaging {
-        store: Store::new(database.clone()),
+        store,
         eligibility: Eligibility::new(Peer::new("eligibility", &settings.eligibility)?),
         clock: Clock::system(),
         ids: Ids,
         limits: settings.limits,
+        search_timeout: settings.search_timeout,
+        watches: watches.clone(),
         outbox: Arc::clone(&outbox),
+        outdated,
     };
+    let inbox = Inbox {
+        store: messaging.store.clone(),
+        eligibility: messaging.eligibility.clone(),
+        actor: Actor::Service(ServiceName::parse("messaging")?),
+        clock: Clock::system(),
+    };
+    life.spawn("outdated names", inbox.clone().refresh_outdated(seen, life.stopping()));
+    let consumer = Consumer::new(settings.broker.clone(), Clock::system());
+    let consuming = consumer.run(
+        settings.inbox,
+        move |event| inbox.clone().handle(event),
+        life.stopping(),
+    );
+    let (listener, hints) = HintListener::new(settings.broker.clone(), ListenerSettings::default(), Clock::system());
     let relay = Relay {
         db: database.clone(),
         publisher: Publisher::new(settings.broker),
@@ -58,6 +91,9 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     );
     life.spawn("keys", keys.keep_fresh(life.stopping()));
     life.spawn("relay", relay.run(life.stopping()));
+    life.spawn("inbox", consuming);
+    life.spawn("hints", listener.run(life.stopping()));
+    life.spawn("watches", watches.run(hints, life.stopping()));
     life.spawn("sweep", sweep(messaging.store.clone(), life.stopping()));
     serve(&settings.server, authenticator, messaging, health, &life).await
 }

@@ -14,9 +14,11 @@ use crate::settings::Settings;
 pub mod app;
 pub mod domain;
 pub mod eligibility;
+pub mod inbox;
 pub mod rpc;
 pub mod settings;
 pub mod store;
+pub mod watch;
 
 /// The service as a process, from its command line to its exit code.
 #[must_use]

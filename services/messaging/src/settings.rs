@@ -1,8 +1,8 @@
 //! The settings of the service: `config/default.toml` explains each.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use carepost_broker::{relay::RelaySettings, settings::BrokerSettings};
+use carepost_broker::{consumer::ConsumerSettings, relay::RelaySettings, settings::BrokerSettings};
 use carepost_rpc::{authn::IdentitySettings, peer::PeerSettings};
 use carepost_runtime::{
     database::DatabaseSettings,
@@ -11,7 +11,7 @@ use carepost_runtime::{
     telemetry::TelemetrySettings,
 };
 
-use crate::domain::Limits;
+use crate::{domain::Limits, watch::WatchSettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -28,12 +28,18 @@ pub struct Settings {
     pub identity: IdentitySettings,
     /// Limits of what is written.
     pub limits: Limits,
+    /// How long a search may take.
+    pub search_timeout: Duration,
+    /// Watches of mailboxes.
+    pub watch: WatchSettings,
     /// The eligibility service.
     pub eligibility: PeerSettings,
     /// The broker.
     pub broker: BrokerSettings,
     /// The outbox relay.
     pub outbox: RelaySettings,
+    /// The queue of changes of the directory.
+    pub inbox: ConsumerSettings,
 }
 
 impl Settings {
@@ -54,6 +60,8 @@ impl Settings {
     }
 
     fn read(mut reader: Reader) -> Result<Self, Faults> {
+        let broker = BrokerSettings::read(&mut reader, "carepost-messaging");
+        let inbox = ConsumerSettings::read(&mut reader, broker.topology().directory_changed_queue());
         let settings = Self {
             telemetry: TelemetrySettings::read(&mut reader),
             server: ServerSettings::read(&mut reader),
@@ -64,9 +72,12 @@ impl Settings {
                 body: reader.count("limits.body_characters", 1..=60_000),
                 recipients: reader.count("limits.recipients", 1..=50),
             },
+            search_timeout: reader.milliseconds("search.timeout_ms", 10..=60_000),
+            watch: WatchSettings::read(&mut reader),
             eligibility: PeerSettings::read(&mut reader, "eligibility"),
-            broker: BrokerSettings::read(&mut reader, "carepost-messaging"),
+            broker,
             outbox: RelaySettings::read(&mut reader),
+            inbox,
         };
         reader.finish(settings)
     }

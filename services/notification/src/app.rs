@@ -51,9 +51,15 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         clock: clock.clone(),
         mailer: Arc::clone(&wake),
     };
-    let mailer = Mailer {
+    let notification = Notification {
         store: store.clone(),
-        recipients: Recipients::new(eligibility),
+        clock: clock.clone(),
+        from: transport.from().clone(),
+        mailer: Arc::clone(&wake),
+    };
+    let mailer = Mailer {
+        store,
+        recipients: Recipients::new(eligibility, settings.mail.staff_url().cloned()),
         transport,
         settings: settings.mail,
         actor,
@@ -69,7 +75,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     );
 
     let (reporter, health) = tonic_health::server::health_reporter();
-    let address = serve(&settings.server, authenticator, Notification { store }, health, &life).await?;
+    let address = serve(&settings.server, authenticator, notification, health, &life).await?;
     life.spawn(
         "health",
         health::follow_database(reporter, SERVICES, database, life.stopping()),

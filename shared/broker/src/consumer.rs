@@ -8,13 +8,12 @@
 use std::{sync::Arc, time::Duration};
 
 use carepost_runtime::{Backoff, Clock, settings::Reader};
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     embedded,
-    error::BrokerError,
-    rabbitmq::{self, DeadLetters},
+    rabbitmq::{self, Burial},
+    reconnect::again,
     settings::{BrokerSettings, Place},
 };
 
@@ -29,9 +28,6 @@ pub(crate) use dead_letter::Death;
 pub(crate) use dead_letter::MAX_REASON;
 pub use dead_letter::{DEAD_QUEUE, DEAD_REASON, DEAD_TIME};
 pub use received::{Received, Verdict};
-
-/// A session that lasted this long was a good one: what ends it is a new failure, not one more in a row.
-const GOOD: Duration = Duration::from_secs(30);
 
 /// How a queue is consumed.
 #[derive(Clone, Debug)]
@@ -98,37 +94,18 @@ impl Consumer {
         let Self { broker, clock } = self;
         let gate = Gate::new(settings.backoff);
         let work = Arc::new(Work { handler, gate, clock });
+        let (queue, backoff) = (&settings.queue, settings.backoff);
         match &broker.place {
             Place::RabbitMq(uri) => {
-                let letters = Arc::new(DeadLetters::new(uri, &broker));
-                let session = || rabbitmq::run((uri, &broker), &settings, (&work, &letters), &stop);
-                again(session, &settings, &stop).await;
-                letters.close().await;
+                let burial = Arc::new(Burial::new(uri, &broker));
+                let session = || rabbitmq::run((uri, &broker), &settings, (&work, &burial), &stop);
+                again(queue, backoff, &stop, session).await;
+                burial.close().await;
             }
             Place::File(path) => {
                 let session = || embedded::run((path, &broker), &settings, &work, &stop);
-                again(session, &settings, &stop).await;
+                again(queue, backoff, &stop, session).await;
             }
-        }
-    }
-}
-
-/// Works through one session after the other, until `stop`.
-async fn again<F>(session: impl Fn() -> F, settings: &ConsumerSettings, stop: &CancellationToken)
-where
-    F: Future<Output = Result<(), BrokerError>>,
-{
-    let mut failures = 0;
-    while !stop.is_cancelled() {
-        let begin = Instant::now();
-        let Err(error) = session().await else {
-            continue;
-        };
-        failures = if begin.elapsed() >= GOOD { 1 } else { failures + 1 };
-        tracing::warn!(%error, failures, queue = settings.queue, "the queue cannot be consumed");
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = sleep(settings.backoff.delay(failures)) => {}
         }
     }
 }

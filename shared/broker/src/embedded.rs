@@ -4,11 +4,15 @@
 //! or with its consumer, a claim ends, and the message is handed out again.
 
 mod file;
+mod letters;
+mod listener;
 mod lock;
 mod publisher;
 mod session;
 mod subscription;
 mod table;
 
+pub(crate) use letters::EmbeddedLetters;
+pub(crate) use listener::listen;
 pub(crate) use publisher::EmbeddedPublisher;
 pub(crate) use session::run;

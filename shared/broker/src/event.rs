@@ -3,7 +3,7 @@
 use std::fmt;
 
 use carepost_identity::OrganizationId;
-use carepost_proto::event::v1::MessageSent;
+use carepost_proto::event::v1::{DirectoryChanged, MailboxRead, MessageSent};
 use chrono::{DateTime, Utc};
 use prost::Message;
 use uuid::Uuid;
@@ -18,17 +18,23 @@ pub const CONTENT_TYPE: &str = "application/x-protobuf";
 pub enum EventKind {
     /// A message was accepted: `carepost.event.v1.MessageSent`.
     MessageSent,
+    /// Somebody changed what they see of a conversation: `carepost.event.v1.MailboxRead`.
+    MailboxRead,
+    /// Records or settings of the directory changed: `carepost.event.v1.DirectoryChanged`.
+    DirectoryChanged,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::MessageSent];
+    pub const ALL: [Self; 3] = [Self::MessageSent, Self::MailboxRead, Self::DirectoryChanged];
 
     /// The routing key, which is also what the outbox keeps as `kind`.
     #[must_use]
     pub const fn routing_key(self) -> &'static str {
         match self {
             Self::MessageSent => "message.sent",
+            Self::MailboxRead => "mailbox.read",
+            Self::DirectoryChanged => "directory.changed",
         }
     }
 
@@ -37,6 +43,18 @@ impl EventKind {
     pub const fn message_type(self) -> &'static str {
         match self {
             Self::MessageSent => "carepost.event.v1.MessageSent",
+            Self::MailboxRead => "carepost.event.v1.MailboxRead",
+            Self::DirectoryChanged => "carepost.event.v1.DirectoryChanged",
+        }
+    }
+
+    /// Whether it is for listeners alone: no work queue takes it, and it is published even while nobody listens. Any other
+    /// kind that finds no queue is a failure.
+    #[must_use]
+    pub const fn is_hint(self) -> bool {
+        match self {
+            Self::MessageSent | Self::DirectoryChanged => false,
+            Self::MailboxRead => true,
         }
     }
 
@@ -74,11 +92,47 @@ impl Event {
         trace: TraceHeaders,
         occurred_at: DateTime<Utc>,
     ) -> Self {
+        let kind = EventKind::MessageSent;
+        Self::of(kind, (id, organization), payload, (trace, occurred_at))
+    }
+
+    /// The event that somebody changed what they see of a conversation. The id is to be the one in the payload.
+    #[must_use]
+    pub fn mailbox_read(
+        id: Uuid,
+        organization: OrganizationId,
+        payload: &MailboxRead,
+        trace: TraceHeaders,
+        occurred_at: DateTime<Utc>,
+    ) -> Self {
+        let kind = EventKind::MailboxRead;
+        Self::of(kind, (id, organization), payload, (trace, occurred_at))
+    }
+
+    /// The event that records or settings of the directory changed. The id is to be the one in the payload.
+    #[must_use]
+    pub fn directory_changed(
+        id: Uuid,
+        organization: OrganizationId,
+        payload: &DirectoryChanged,
+        trace: TraceHeaders,
+        occurred_at: DateTime<Utc>,
+    ) -> Self {
+        let kind = EventKind::DirectoryChanged;
+        Self::of(kind, (id, organization), payload, (trace, occurred_at))
+    }
+
+    fn of(
+        kind: EventKind,
+        (id, organization): (Uuid, OrganizationId),
+        payload: &impl Message,
+        (trace, occurred_at): (TraceHeaders, DateTime<Utc>),
+    ) -> Self {
         let payload = payload.encode_to_vec();
         Self {
             id,
             organization,
-            kind: EventKind::MessageSent,
+            kind,
             payload,
             trace,
             occurred_at,

@@ -1,4 +1,38 @@
 //! Exchanges and queues, described once, as data. Every process declares all of them before it publishes or consumes.
+//!
+//! On RabbitMQ, all are durable, and their names begin with the setting `broker.prefix`, empty by default:
+//!
+//! | name | | |
+//! |---|---|---|
+//! | `carepost.events` | topic exchange | every event, with the [routing key](crate::event::EventKind::routing_key) of its kind |
+//! | `carepost.notification.message-sent` | quorum queue | `message.sent`, for emails |
+//! | `carepost.messaging.directory-changed` | quorum queue | `directory.changed`, for names in conversations |
+//! | `carepost.dead-letters` | fanout exchange, quorum queue | what no consumer can make sense of |
+//! | `carepost.listener.ID` | classic queue | every event, as a hint: see [`listener`](crate::listener) |
+//!
+//! **A message** is an encoded proto message of `carepost.event.v1`. Its properties: `content_type`
+//! `application/x-protobuf`, `type` the full name of the proto message, `message_id` the event's id, `timestamp` when it
+//! happened, in seconds, `delivery_mode` 2, and the headers `traceparent` and `tracestate` of the W3C trace context, where
+//! there is a trace. It comes at least once, and with the same id each time.
+//!
+//! **Work queues** are bounded by `broker.queue_max_length`: a full one refuses, and the event waits in its outbox. An event
+//! that no queue takes is not published, but for the kinds that are [hints](crate::event::EventKind::is_hint) alone.
+//!
+//! **A listener's queue** is its connection's own and goes with it; it has up to 10,000 messages and 32 MiB, and drops its
+//! oldest for a newer one.
+//!
+//! **A dead letter** is the message as it was, body and properties, with three more headers: `carepost-dead-reason` (up to
+//! 500 characters, ids at most), `carepost-dead-queue` (the queue that it was taken from) and `carepost-dead-time`
+//! (RFC 3339). What RabbitMQ itself gives up has its `x-death` headers instead. One that is
+//! [sent back](crate::dead_letters::DeadLetters::redrive) goes to that queue alone, by the default exchange, without these
+//! headers and with one more, `carepost-routing-key`: the key with which it was published first.
+//!
+//! **Permissions** on RabbitMQ: to configure, write and read all that begins with the prefix and `carepost.`; who sends dead
+//! letters back also writes to `amq.default`.
+//!
+//! The embedded broker has the work queues and the dead letters, under the same names, in one file.
+
+use uuid::Uuid;
 
 use crate::event::EventKind;
 
@@ -22,7 +56,7 @@ pub struct Exchange {
     pub fanout: bool,
 }
 
-/// A queue, bound to one exchange. Quorum, durable, bounded: when it is full it refuses, it never drops.
+/// A queue that outlasts its consumers, bound to one exchange. Quorum, durable, bounded: when it is full it refuses, it never drops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Its name.
@@ -41,8 +75,9 @@ pub struct Topology {
     /// Exchanges, in the order of declaration.
     exchanges: [Exchange; 2],
     /// Queues, in the order of declaration.
-    queues: [Queue; 2],
+    queues: [Queue; 3],
     max_length: u32,
+    prefix: String,
 }
 
 impl Default for Topology {
@@ -70,33 +105,32 @@ impl Topology {
 
     fn prefixed(prefix: &str, max_length: u32) -> Self {
         let name = |rest: &str| format!("{prefix}carepost.{rest}");
-        let dead_letters = name("dead-letters");
+        let (events, dead_letters) = (name("events"), name("dead-letters"));
+        let work = |name: String, kind: EventKind| Queue {
+            name,
+            exchange: events.clone(),
+            routing_key: kind.routing_key(),
+            dead_letters: Some(dead_letters.clone()),
+        };
+        let queues = [
+            Queue {
+                name: dead_letters.clone(),
+                exchange: dead_letters.clone(),
+                routing_key: "",
+                dead_letters: None,
+            },
+            work(name("notification.message-sent"), EventKind::MessageSent),
+            work(name("messaging.directory-changed"), EventKind::DirectoryChanged),
+        ];
+        let exchange = |name: &str, fanout| Exchange {
+            name: name.to_owned(),
+            fanout,
+        };
         Self {
-            exchanges: [
-                Exchange {
-                    name: name("events"),
-                    fanout: false,
-                },
-                Exchange {
-                    name: dead_letters.clone(),
-                    fanout: true,
-                },
-            ],
-            queues: [
-                Queue {
-                    name: dead_letters.clone(),
-                    exchange: dead_letters.clone(),
-                    routing_key: "",
-                    dead_letters: None,
-                },
-                Queue {
-                    name: name("notification.message-sent"),
-                    exchange: name("events"),
-                    routing_key: EventKind::MessageSent.routing_key(),
-                    dead_letters: Some(dead_letters),
-                },
-            ],
+            exchanges: [exchange(&events, false), exchange(&dead_letters, true)],
+            queues,
             max_length,
+            prefix: prefix.to_owned(),
         }
     }
 
@@ -118,6 +152,17 @@ impl Topology {
         &self.queues[1].name
     }
 
+    /// The work queue from which messaging takes the changes of the directory.
+    #[must_use]
+    pub fn directory_changed_queue(&self) -> &str {
+        &self.queues[2].name
+    }
+
+    /// The queue of one listener, which goes with its connection.
+    pub(crate) fn listener_queue(&self, id: Uuid) -> String {
+        format!("{}carepost.listener.{id}", self.prefix)
+    }
+
     /// Every exchange.
     #[must_use]
     pub fn exchanges(&self) -> &[Exchange] {
@@ -134,6 +179,12 @@ impl Topology {
     pub(crate) fn bound_for(&self, kind: EventKind) -> impl Iterator<Item = &Queue> {
         let bound = move |queue: &&Queue| queue.exchange == self.events() && queue.routing_key == kind.routing_key();
         self.queues.iter().filter(bound)
+    }
+
+    /// Whether this is the name of a queue that takes events.
+    pub(crate) fn is_work_queue(&self, name: &str) -> bool {
+        let work = |queue: &&Queue| queue.exchange == self.events();
+        self.queues.iter().filter(work).any(|queue| queue.name == name)
     }
 
     /// How many messages a queue holds; beyond that it refuses.
@@ -156,6 +207,10 @@ mod tests {
             topology.message_sent_queue(),
             "test-1-carepost.notification.message-sent"
         );
+        assert_eq!(
+            topology.directory_changed_queue(),
+            "test-1-carepost.messaging.directory-changed"
+        );
         let exchanges: Vec<_> = topology
             .exchanges()
             .iter()
@@ -169,6 +224,14 @@ mod tests {
                     .as_deref()
                     .is_none_or(|name| exchanges.contains(&name))
             );
+        }
+    }
+
+    #[test]
+    fn a_work_queue_takes_every_kind_that_is_no_hint() {
+        let topology = Topology::default();
+        for kind in EventKind::ALL {
+            assert_eq!(topology.bound_for(kind).count() == 0, kind.is_hint(), "{kind:?}");
         }
     }
 

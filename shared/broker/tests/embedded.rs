@@ -14,7 +14,8 @@ use std::{
 
 use carepost_broker::{
     BrokerError,
-    consumer::{Consumer, ConsumerSettings},
+    consumer::{Consumer, ConsumerSettings, Verdict},
+    dead_letters::DeadLetters,
     publisher::{PublishError, Publisher},
 };
 use carepost_runtime::Clock;
@@ -102,6 +103,36 @@ async fn a_killed_process_loses_nothing_and_its_messages_are_handed_out_again() 
     let got: Vec<_> = got.iter().map(id).collect();
     // In the same order; the last may have been written, but not confirmed.
     assert!(got.starts_with(&confirmed) && got.len() <= confirmed.len() + 1);
+}
+
+#[tokio::test]
+async fn dead_letters_are_seen_and_sent_back_while_another_process_has_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = embedded(&file(folder.path()), 1_000_000);
+    let letters = DeadLetters::new(broker.clone());
+    let batch = events(3);
+    let consumer = consume(&broker, |_| std::future::ready(Verdict::Malformed("bad".into())));
+    publish(&broker, &batch).await;
+    let window = Window::of_file(&file(folder.path())).await;
+    let dead = broker.topology().dead_letters();
+    eventually("dead letters", || async { window.ready(dead).await == 3 }).await;
+    consumer.stop().await;
+
+    let mut child = child(folder.path());
+    eventually("events confirmed", || async { confirmed(folder.path()).len() >= 20 }).await;
+    let page = letters.list(0, 10).await.unwrap();
+    assert_eq!((page.letters.len(), page.remaining), (3, 0));
+    letters.redrive(&page.letters[1].id).await.unwrap();
+    assert_eq!(letters.list(0, 10).await.unwrap().letters.len(), 2);
+    let so_far = confirmed(folder.path()).len();
+    eventually("the other works on", || async {
+        confirmed(folder.path()).len() > so_far + 20
+    })
+    .await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let waiting = window.drain(broker.topology().message_sent_queue()).await;
+    assert_eq!(waiting.get(&batch[1].id), Some(&1));
 }
 
 #[tokio::test]

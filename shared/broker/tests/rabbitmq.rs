@@ -6,17 +6,27 @@ mod common;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use carepost_broker::{
+    consumer::{Received, Verdict},
+    dead_letters::DeadLetters,
     event::CONTENT_TYPE,
     publisher::{PublishError, Publisher},
     trace::TraceHeaders,
 };
+use carepost_runtime::Clock;
 use carepost_testkit::{Servers, servers::Parts};
 use common::*;
-use lapin::types::FieldTable;
+use lapin::{
+    BasicProperties,
+    options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions},
+    types::FieldTable,
+};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
@@ -158,4 +168,106 @@ async fn an_outage_of_the_broker_loses_nothing() {
     for queue in broker.topology().queues() {
         assert_eq!(window.ready(&queue.name).await, 0, "{}", queue.name);
     }
+}
+
+#[tokio::test]
+async fn a_malformed_message_without_an_id_is_not_lost_with_the_binding_of_the_dead_letters() {
+    let servers = Servers::ensure().await;
+    let broker = rabbitmq(&servers, "nameless", 1000);
+    let (queue, dead) = (broker.topology().message_sent_queue(), broker.topology().dead_letters());
+    let deaths = Arc::new(AtomicUsize::new(0));
+    let handler = {
+        let deaths = deaths.clone();
+        move |received: Received| {
+            deaths.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(received.message_id, None);
+            std::future::ready(Verdict::Malformed("nameless".into()))
+        }
+    };
+    let consumer = consume(&broker, handler);
+    Publisher::new(broker.clone()).ready().await.unwrap();
+    let window = Window::open(&servers).await;
+    // The first makes the connection for dead letters, behind which nothing is declared again.
+    for expected in 1..=2 {
+        publish_bare(&window, queue, &[expected]).await;
+        eventually("a dead letter", || async {
+            window.ready(dead).await == u32::from(expected)
+        })
+        .await;
+        let unbinding = window
+            .channel()
+            .queue_unbind(dead.into(), dead.into(), "".into(), FieldTable::default());
+        unbinding.await.unwrap();
+    }
+    assert_eq!(
+        deaths.load(Ordering::SeqCst),
+        3,
+        "the second could not be routed at first"
+    );
+    consumer.stop().await;
+
+    let letters = DeadLetters::new(broker.clone());
+    let page = letters.list(0, 10).await.unwrap().letters;
+    assert_eq!(page.iter().map(|letter| letter.body[0]).collect::<Vec<_>>(), [1, 2]);
+    letters.redrive(&page[1].id).await.unwrap();
+    assert_eq!(window.take(queue).await.unwrap().data, [2]);
+    assert_eq!(letters.list(0, 10).await.unwrap().letters, page[..1]);
+}
+
+/// Publishes a message without properties to a queue.
+async fn publish_bare(window: &Window, queue: &str, body: &[u8]) {
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let publishing = window
+        .channel()
+        .basic_publish("".into(), queue.into(), options, body, properties);
+    publishing.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_broker_itself_gave_up_can_be_sent_back() {
+    let servers = Servers::ensure().await;
+    let broker = rabbitmq(&servers, "given-up", 1000);
+    let event = event(TraceHeaders::default());
+    publish(&broker, std::slice::from_ref(&event)).await;
+    let (window, topology) = (Window::open(&servers).await, broker.topology());
+    let (queue, begin) = (topology.message_sent_queue(), Clock::system().now());
+    let options = BasicGetOptions { no_ack: false };
+    let got = window
+        .channel()
+        .basic_get(queue.into(), options)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        got.delivery
+            .acker
+            .reject(BasicRejectOptions { requeue: false })
+            .await
+            .unwrap()
+    );
+    eventually("a dead letter", || async {
+        window.ready(topology.dead_letters()).await == 1
+    })
+    .await;
+
+    let letters = DeadLetters::new(broker.clone());
+    let letter = letters.list(0, 10).await.unwrap().letters.pop().unwrap();
+    assert_eq!(
+        (letter.queue.as_deref(), letter.reason.as_deref()),
+        (Some(queue), Some("rejected"))
+    );
+    assert_eq!(
+        (&letter.body, letter.routing_key.as_str()),
+        (&event.payload, "message.sent")
+    );
+    assert!((letter.time.unwrap() - begin).num_seconds().abs() < 60);
+    letters.redrive(&letter.id).await.unwrap();
+    let (handler, mut kept) = keeping();
+    let consumer = consume(&broker, handler);
+    let received = next(&mut kept).await;
+    assert_eq!(
+        (id(&received), received.routing_key.as_str()),
+        (event.id, "message.sent")
+    );
+    consumer.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use carepost_identity::{Actor, OrganizationId, PersonId};
 use carepost_proto::common::v1::ErrorReason;
+use chrono::{DateTime, Utc};
 use tonic::{Request, Status};
 
 use crate::status;
@@ -13,6 +14,8 @@ pub struct Caller {
     pub organization: OrganizationId,
     /// Who acts, and on whose behalf.
     pub actor: Actor,
+    /// Until when the token is accepted: a call that lasts longer ends then.
+    pub expires: DateTime<Utc>,
 }
 
 impl Caller {

@@ -27,6 +27,12 @@ impl Deadline {
             .unwrap_or_else(|| Self::after(otherwise))
     }
 
+    /// The deadline that the caller asked for, if any: what bounds a stream of answers, which may last longer than a call.
+    #[must_use]
+    pub fn asked<T>(request: &Request<T>) -> Option<Self> {
+        grpc_timeout(request.metadata().as_ref()).map(Self::after)
+    }
+
     /// How long there still is.
     #[must_use]
     pub fn remaining(&self) -> Duration {

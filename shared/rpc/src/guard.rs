@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use carepost_proto::{ACCESS_TABLE, RpcAccess};
+use carepost_proto::{ACCESS_TABLE, RpcAccess, common::v1::ErrorReason};
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use tokio::{sync::Semaphore, time::Instant};
@@ -123,6 +123,8 @@ impl Guarding {
             return Ok(refuse(&refused, begun));
         }
         let asked = grpc_timeout(request.headers());
+        // Place and deadline are those of the answer's beginning. A stream of answers goes on without them: who sends it bounds
+        // how many there are, and when each ends.
         // A stream of requests has its own bounds: the time between two of them.
         let span = match access {
             Some(access) if access.client_streaming => asked,
@@ -180,14 +182,18 @@ fn settle<E>(
 
 /// What tonic says of a request that it cannot hand to a handler, in our words.
 fn unreadable(code: Code) -> Option<Status> {
-    let what = match code {
-        Code::OutOfRange => "the request is larger than allowed",
-        Code::Internal => "the request is no message of this RPC",
-        _ => return None,
-    };
-    let mut violations = Violations::default();
-    violations.add("", what);
-    Some(status::invalid_fields(violations.into_inner()))
+    match code {
+        Code::OutOfRange => Some(status::refusal(
+            ErrorReason::RequestTooLarge,
+            "a message of the request is larger than allowed",
+        )),
+        Code::Internal => {
+            let mut violations = Violations::default();
+            violations.add("", "the request is no message of this RPC");
+            Some(status::invalid_fields(violations.into_inner()))
+        }
+        _ => None,
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

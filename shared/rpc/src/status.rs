@@ -13,19 +13,29 @@ pub const DOMAIN: &str = "carepost";
 #[must_use]
 pub fn code(reason: ErrorReason) -> Code {
     match reason {
-        ErrorReason::InvalidRequest | ErrorReason::DuplicateRecord => Code::InvalidArgument,
-        ErrorReason::TokenMissing | ErrorReason::TokenInvalid | ErrorReason::TokenExpired => Code::Unauthenticated,
-        ErrorReason::OrganizationNotAllowed | ErrorReason::ScopeMissing | ErrorReason::CallerNotAllowed => {
-            Code::PermissionDenied
+        ErrorReason::InvalidRequest | ErrorReason::DuplicateRecord | ErrorReason::ImportIncomplete => {
+            Code::InvalidArgument
         }
+        ErrorReason::TokenMissing | ErrorReason::TokenInvalid | ErrorReason::TokenExpired => Code::Unauthenticated,
+        ErrorReason::OrganizationNotAllowed
+        | ErrorReason::ScopeMissing
+        | ErrorReason::CallerNotAllowed
+        | ErrorReason::RoleMissing => Code::PermissionDenied,
         ErrorReason::NotFound => Code::NotFound,
         ErrorReason::RequestIdReused => Code::AlreadyExists,
-        ErrorReason::NotEligible | ErrorReason::VersionOutdated | ErrorReason::ReferenceMissing => {
-            Code::FailedPrecondition
-        }
-        ErrorReason::VersionConflict => Code::Aborted,
+        ErrorReason::NotEligible
+        | ErrorReason::VersionOutdated
+        | ErrorReason::ReferenceMissing
+        | ErrorReason::StillReferred
+        | ErrorReason::RemovalTooLarge
+        | ErrorReason::DeliverySent => Code::FailedPrecondition,
+        ErrorReason::VersionConflict
+        | ErrorReason::EtagMismatch
+        | ErrorReason::ImportRunning
+        | ErrorReason::NewerMessage => Code::Aborted,
+        ErrorReason::RequestTooLarge => Code::OutOfRange,
         ErrorReason::DependencyUnavailable => Code::Unavailable,
-        ErrorReason::Overloaded => Code::ResourceExhausted,
+        ErrorReason::Overloaded | ErrorReason::TooManyWatches | ErrorReason::SlowReader => Code::ResourceExhausted,
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorReason::Internal | ErrorReason::Unspecified => Code::Internal,
     }
@@ -111,9 +121,26 @@ pub fn unavailable(dependency: &str, retry_after: Duration) -> Status {
 /// The server is busy.
 #[must_use]
 pub fn overloaded(retry_after: Duration) -> Status {
-    let mut details = info(ErrorReason::Overloaded, &[]);
+    retry_later(ErrorReason::Overloaded, "the server is busy", retry_after)
+}
+
+/// A refusal that says when to come back.
+#[must_use]
+pub fn retry_later(reason: ErrorReason, message: &str, retry_after: Duration) -> Status {
+    retry_later_with(reason, message, &[], retry_after)
+}
+
+/// A refusal with metadata that says when to come back.
+#[must_use]
+pub fn retry_later_with(
+    reason: ErrorReason,
+    message: &str,
+    metadata: &[(&str, String)],
+    retry_after: Duration,
+) -> Status {
+    let mut details = info(reason, metadata);
     details.set_retry_info(Some(retry_after));
-    with_details(ErrorReason::Overloaded, "the server is busy", details)
+    with_details(reason, message, details)
 }
 
 /// The call's deadline passed.

@@ -229,6 +229,7 @@ impl BrandEntry {
             logo_url: self.logo_url.clone(),
             phone: self.phone.clone(),
             neutral: self.neutral,
+            ..Brand::default()
         }
     }
 }

@@ -105,6 +105,12 @@ impl Snapshot {
     }
 }
 
+/// The process of a service that this one has started.
+pub fn process_of(service: Service) -> Option<u32> {
+    let is_it = |id: &u32| part_of_process(*id, "none").is_some_and(|part| part == service.name());
+    ids("/proc").into_iter().find(is_it)
+}
+
 fn part_of_session(database: &str, databases: [&str; 3]) -> String {
     let service = Service::ALL
         .into_iter()

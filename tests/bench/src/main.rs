@@ -13,11 +13,13 @@
 mod cpu;
 mod database;
 mod hospital;
+mod import;
 mod load;
 mod machine;
 mod raw_rpc;
 mod raw_send;
 mod report;
+mod search;
 mod whole_path;
 
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
@@ -50,13 +52,26 @@ enum Part {
     /// Answers empty RPCs until standard input ends. The measurement starts it by itself.
     #[command(hide = true)]
     RpcServer,
+    /// Measures searches instead, of one person with 100,000 messages in a table of 1,000,000.
+    Search,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Part::RpcServer) = arguments.part {
-        raw_rpc::serve();
-        return ExitCode::SUCCESS;
+    match arguments.part {
+        None => {}
+        Some(Part::RpcServer) => {
+            raw_rpc::serve();
+            return ExitCode::SUCCESS;
+        }
+        Some(Part::Search) => {
+            let servers = Servers::up(INSTANCE).expect("PostgreSQL and RabbitMQ");
+            println!(
+                "{}",
+                runtime(cpu::LOAD_THREADS, machine::cores()).block_on(search::measure(servers))
+            );
+            return ExitCode::SUCCESS;
+        }
     }
     let report = measure(Duration::from_secs(arguments.seconds));
     println!("{}", report.markdown());

@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
+use carepost_folding::fold;
 use carepost_messaging::store;
-use carepost_messaging_migration::Migrator;
+use carepost_messaging_migration::{Migrator, search::symbols};
 use carepost_proto::event::v1::MessageSent;
 use carepost_testkit::Servers;
 use prost::Message as _;
@@ -29,15 +30,19 @@ use crate::{
 /// Rows as `StartConversation` leaves them: $1 organization, $2 how many conversations.
 const FILL: &str = "
     INSERT INTO conversation
-    SELECT $1, lpad(n::text, 32, '0')::uuid, 1, 'c-' || n, 'Patient ' || n, 'A question', now(), now(), 1
+        (organization, id, kind, chart_id, patient_name, subject, created_at, last_message_at, last_sequence, participants, folded)
+    SELECT $1, lpad(n::text, 32, '0')::uuid, 1, 'c-' || n, 'Patient ' || n, 'A question', now(), now(), 1,
+           substr(md5('s' || n), 1, 16) || E'\\n' || substr(md5('p' || n), 1, 16),
+           format(E'somebody %s\\nsomebody %s\\npatient %s\\na question', n, n, n)
     FROM generate_series(1, $2) n;
     INSERT INTO participant
     SELECT $1, lpad(n::text, 32, '0')::uuid, kind || n, 'Somebody ' || n, 0, unread, false, now(), 1
     FROM generate_series(1, $2) n, (VALUES ('staff/s-', 0), ('portal/p-', 1)) AS party (kind, unread);
     INSERT INTO mailbox SELECT organization, person, unread, revision FROM participant;
-    INSERT INTO message
-    SELECT $1, lpad(n::text, 32, '0')::uuid, 1, gen_random_uuid(), 'staff/s-' || n, NULL, 'How are you?', now()
-    FROM generate_series(1, $2) n;
+    INSERT INTO message (organization, conversation_id, sequence, id, sender, sent_via, body, sent_at, participants, folded)
+    SELECT $1, id, 1, gen_random_uuid(), 'staff/s-' || substr(chart_id, 3), NULL, 'How are you?', now(),
+           participants, 'how are you?'
+    FROM conversation;
     INSERT INTO request
     SELECT $1, sender, 'StartConversation', gen_random_uuid()::text, decode(repeat('5a', 32), 'hex'),
            conversation_id, id, 1, 0, 0, 1, now()
@@ -198,6 +203,8 @@ fn variables(clients: usize) -> Vec<String> {
         format!("run={clients}"),
         "i=0".to_owned(),
         format!("body={BODY}"),
+        format!("folded={}", fold(BODY)),
+        format!("symbols={}", symbols(&fold(BODY))),
         format!("digest=\\x{}", "5a".repeat(32)),
         format!("payload=\\x{payload}"),
         format!("traceparent=00-{}-{}-00", "a".repeat(32), "b".repeat(16)),
@@ -225,6 +232,8 @@ fn script() -> String {
             ":traceparent",
             "NULL",
             "now()",
+            ":folded",
+            ":symbols",
         ],
     );
     format!(

@@ -194,7 +194,7 @@ impl WholePath {
 }
 
 /// The suite's tests have their services log everything, to look for what must not be there.
-async fn log_as_in_production(suite: &Suite) {
+pub async fn log_as_in_production(suite: &Suite) {
     for service in Service::ALL {
         suite.stop(service).await;
         let path = suite.file(&service.settings());

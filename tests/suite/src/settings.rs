@@ -10,7 +10,7 @@ const CALLERS: &[(&str, &[&str])] = &[
     ("notification", &["eligibility.read"]),
     ("emr", &["act_as:staff", "act_as:portal"]),
     ("feed", &["directory.read", "directory.write"]),
-    ("operator", &["notifications.read"]),
+    ("operator", &["notifications.read", "settings.write"]),
     ("powerless", &[]),
 ];
 
@@ -63,25 +63,26 @@ jwks_file = "{services}"
 }
 
 fn own(suite: &Suite, service: Service, plan: &Plan) -> String {
-    if service == Service::Eligibility {
-        return String::new();
-    }
+    let asked = match service {
+        Service::Eligibility => String::new(),
+        _ => format!(
+            "[eligibility]\nurl = \"http://{}\"\ntoken_file = \"{}\"\n",
+            suite.address(Service::Eligibility),
+            suite.file(service.name()).display(),
+        ),
+    };
     let work = match service {
         Service::Notification => mail(suite, plan),
         _ => "[outbox]\nlease_seconds = 5\npoll_ms = 100\n".to_owned(),
     };
     format!(
         r#"
-[eligibility]
-url = "http://{eligibility}"
-token_file = "{token}"
+{asked}
 [broker]
 url = "{broker}"
 prefix = "{prefix}"
 {work}
 "#,
-        eligibility = suite.address(Service::Eligibility),
-        token = suite.file(service.name()).display(),
         broker = suite.servers.amqp_url(),
         prefix = suite.prefix,
     )

@@ -6,6 +6,10 @@ use sea_orm_migration::prelude::*;
 
 mod m0001_directory;
 mod m0002_settings;
+mod m0003_deletions;
+mod m0004_outbox;
+mod m0005_setting_changes;
+mod m0006_folded_names;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -17,6 +21,10 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_directory::Migration),
             Box::new(m0002_settings::Migration),
+            Box::new(m0003_deletions::Migration),
+            Box::new(m0004_outbox::Migration),
+            Box::new(m0005_setting_changes::Migration),
+            Box::new(m0006_folded_names::Migration),
         ]
     }
 }

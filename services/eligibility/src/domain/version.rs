@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::directory::{Digest, EmrVersion};
+use super::directory::{Digest, EmrVersion, RecordKind};
 
 /// The version of a stored record: which state of the EMR's it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,16 @@ pub struct Stored {
     pub version: StoredVersion,
     /// The digest of its content.
     pub digest: Digest,
+    /// Whether it is deleted: what is stored is a tombstone.
+    pub deleted: bool,
+}
+
+impl Stored {
+    /// Whether a reconciliation took the record away: it was not in a file that was to be the whole directory. A deletion of the
+    /// EMR's has a version of its own, which no import has changed since.
+    fn went_by_import(&self) -> bool {
+        self.deleted && self.version.imports > 0
+    }
 }
 
 /// A record that was let in.
@@ -34,11 +44,11 @@ pub struct Written {
 /// What a write changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// There was no such record.
+    /// There was neither such a record nor a tombstone.
     Added,
-    /// The record was replaced.
+    /// The record, or its tombstone, was replaced.
     Changed,
-    /// The record was stored like this already.
+    /// The record, or its tombstone, was stored like this already.
     Unchanged,
 }
 
@@ -67,91 +77,73 @@ pub enum Reference {
     Location,
 }
 
-/// Decides by version and content alone.
+/// Why a record is not deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteRefusal {
+    /// Its version does not allow it, or the organization does not exist.
+    #[error(transparent)]
+    NotAdmitted(#[from] WriteRefusal),
+    /// Records of these kinds still refer to it.
+    #[error("stored records still refer to it")]
+    StillReferred(Vec<RecordKind>),
+}
+
+/// Whether a record is let in, by version and content alone. A tombstone is content like no record's.
 ///
 /// # Errors
 /// If the stored version is newer, or the same with other content.
 pub fn admit(stored: Option<Stored>, version: Option<EmrVersion>, digest: Digest) -> Result<Written, WriteRefusal> {
-    let written = |change, version| Ok(Written { change, version });
-    let fresh = StoredVersion {
-        emr: version.map_or(0, EmrVersion::get),
-        imports: 0,
-    };
     let Some(stored) = stored else {
-        return written(Change::Added, fresh);
+        return written(Change::Added, fresh(version));
     };
-    let same = stored.digest == digest;
-    let Some(version) = version else {
-        let imports = stored.version.imports + i64::from(!same);
-        let change = if same { Change::Unchanged } else { Change::Changed };
-        return written(
-            change,
-            StoredVersion {
-                imports,
-                ..stored.version
-            },
-        );
+    let same = stored.digest == digest && !stored.deleted;
+    let once_more = StoredVersion {
+        imports: stored.version.imports + 1,
+        ..stored.version
     };
-    match version.get().cmp(&stored.version.emr) {
-        Ordering::Greater => written(Change::Changed, fresh),
+    let Some(number) = version else {
+        return if same {
+            written(Change::Unchanged, stored.version)
+        } else {
+            written(Change::Changed, once_more)
+        };
+    };
+    match number.get().cmp(&stored.version.emr) {
+        Ordering::Greater => written(Change::Changed, fresh(version)),
         Ordering::Less => Err(WriteRefusal::Outdated(stored.version)),
         Ordering::Equal if same => written(Change::Unchanged, stored.version),
+        // A file lacked the record by mistake: the very same state of it comes back.
+        Ordering::Equal if stored.went_by_import() && stored.digest == digest => written(Change::Changed, once_more),
         Ordering::Equal => Err(WriteRefusal::Conflict(stored.version)),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAME: u8 = 1;
-    const OTHER: u8 = 2;
-
-    fn decide(stored: Option<(i64, i64)>, incoming: i64, content: u8) -> Result<Written, WriteRefusal> {
-        let stored = stored.map(|(emr, imports)| Stored {
-            version: StoredVersion { emr, imports },
-            digest: Digest::stored(&[SAME; 32]),
-        });
-        admit(stored, EmrVersion::parse(incoming).ok(), Digest::stored(&[content; 32]))
-    }
-
-    fn written(change: Change, emr: i64, imports: i64) -> Result<Written, WriteRefusal> {
-        let version = StoredVersion { emr, imports };
-        Ok(Written { change, version })
-    }
-
-    #[test]
-    fn a_new_record_is_added() {
-        assert_eq!(decide(None, 5, SAME), written(Change::Added, 5, 0));
-        assert_eq!(decide(None, 0, SAME), written(Change::Added, 0, 0));
-    }
-
-    #[test]
-    fn an_older_version_never_overwrites_a_newer_one() {
-        let stored = StoredVersion { emr: 5, imports: 2 };
-        for content in [SAME, OTHER] {
-            assert_eq!(decide(Some((5, 2)), 4, content), Err(WriteRefusal::Outdated(stored)));
-        }
-    }
-
-    #[test]
-    fn a_higher_version_always_wins_and_forgets_the_imports() {
-        for content in [SAME, OTHER] {
-            assert_eq!(decide(Some((5, 2)), 6, content), written(Change::Changed, 6, 0));
-            assert_eq!(decide(Some((0, 9)), 1, content), written(Change::Changed, 1, 0));
-        }
-    }
-
-    #[test]
-    fn the_same_version_is_the_same_record_or_a_conflict() {
-        let stored = StoredVersion { emr: 5, imports: 2 };
-        assert_eq!(decide(Some((5, 2)), 5, SAME), written(Change::Unchanged, 5, 2));
-        assert_eq!(decide(Some((5, 2)), 5, OTHER), Err(WriteRefusal::Conflict(stored)));
-    }
-
-    #[test]
-    fn an_import_without_versions_counts_only_what_differs() {
-        assert_eq!(decide(Some((5, 2)), 0, SAME), written(Change::Unchanged, 5, 2));
-        assert_eq!(decide(Some((5, 2)), 0, OTHER), written(Change::Changed, 5, 3));
+/// Whether a deletion is let in, by versions alone.
+///
+/// # Errors
+/// If the stored version is newer, or that of a record which is not deleted.
+pub fn admit_deletion(stored: Option<Stored>, version: EmrVersion) -> Result<Written, WriteRefusal> {
+    let Some(stored) = stored else {
+        return written(Change::Added, fresh(Some(version)));
+    };
+    match version.get().cmp(&stored.version.emr) {
+        Ordering::Greater => written(Change::Changed, fresh(Some(version))),
+        Ordering::Less => Err(WriteRefusal::Outdated(stored.version)),
+        Ordering::Equal if stored.deleted => written(Change::Unchanged, stored.version),
+        Ordering::Equal => Err(WriteRefusal::Conflict(stored.version)),
     }
 }
+
+fn written(change: Change, version: StoredVersion) -> Result<Written, WriteRefusal> {
+    Ok(Written { change, version })
+}
+
+fn fresh(version: Option<EmrVersion>) -> StoredVersion {
+    StoredVersion {
+        emr: version.map_or(0, EmrVersion::get),
+        imports: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

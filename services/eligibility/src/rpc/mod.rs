@@ -1,15 +1,19 @@
 //! `carepost.eligibility.v1`: one file for each RPC. Those of the directory are in a folder of their own.
 
 mod batch_check_eligibility;
+mod batch_get_names;
 mod check_eligibility;
 mod convert;
 mod directory;
+mod get_compose_options;
 mod get_email_recipient;
 mod list_eligible_recipients;
+mod settings;
 mod status;
 
 use carepost_proto::eligibility::v1::{
-    BatchCheckEligibilityRequest, BatchCheckEligibilityResponse, CheckEligibilityRequest, CheckEligibilityResponse,
+    BatchCheckEligibilityRequest, BatchCheckEligibilityResponse, BatchGetNamesRequest, BatchGetNamesResponse,
+    CheckEligibilityRequest, CheckEligibilityResponse, GetComposeOptionsRequest, GetComposeOptionsResponse,
     GetEmailRecipientRequest, GetEmailRecipientResponse, ListEligibleRecipientsRequest, ListEligibleRecipientsResponse,
     eligibility_service_server::EligibilityService,
 };
@@ -18,7 +22,8 @@ use tonic::{Request, Response, Status, async_trait};
 
 use crate::store::Store;
 
-pub use directory::Directory;
+pub use directory::{Directory, ImportLimits};
+pub use settings::Administration;
 
 /// What the RPCs of `EligibilityService` work with.
 #[derive(Clone, Debug)]
@@ -29,7 +34,7 @@ pub struct Eligibility {
 
 /// Each RPC: who calls, then the handler of its file.
 macro_rules! rpcs {
-    ($($rpc:ident: $request:ty => $response:ty;)*) => {
+    ($($rpc:ident: $request:ty => $response:ty;)* ) => {
         #[async_trait]
         impl EligibilityService for Eligibility {
             $(async fn $rpc(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
@@ -45,4 +50,6 @@ rpcs! {
     batch_check_eligibility: BatchCheckEligibilityRequest => BatchCheckEligibilityResponse;
     list_eligible_recipients: ListEligibleRecipientsRequest => ListEligibleRecipientsResponse;
     get_email_recipient: GetEmailRecipientRequest => GetEmailRecipientResponse;
+    get_compose_options: GetComposeOptionsRequest => GetComposeOptionsResponse;
+    batch_get_names: BatchGetNamesRequest => BatchGetNamesResponse;
 }

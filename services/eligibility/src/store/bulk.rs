@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, iter};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
 
 use super::{StoreError, sql::Sql};
 
@@ -55,6 +55,23 @@ pub(super) async fn insert(
             .rows_affected();
     }
     Ok(inserted)
+}
+
+/// Inserts rows, and gives what the tail says to return of those that went in.
+pub(super) async fn insert_returning(
+    tx: &DatabaseTransaction,
+    table: &str,
+    columns: &[&str],
+    rows: &[Vec<Value>],
+    tail: &str,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let mut returned = Vec::with_capacity(rows.len());
+    for chunk in powers_of_two(rows) {
+        let mut sql = Sql::new(format!("INSERT INTO {table} ({}) VALUES ", columns.join(", ")), []);
+        sql.rows(chunk.to_vec()).push(" ").push(tail);
+        returned.extend(tx.query_all_raw(sql.statement(tx.get_database_backend())).await?);
+    }
+    Ok(returned)
 }
 
 /// Deletes the rows of these parents.

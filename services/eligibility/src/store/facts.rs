@@ -9,19 +9,19 @@ use sea_orm::QueryResult;
 
 use super::{
     StoreError,
-    row::{get, id, messaging, word},
+    row::{get, id, messaging, optional, word},
     sql::Sql,
 };
 use crate::domain::{
     decision::{ChartFacts, Facts, Places, PortalUserFacts, Position, StaffFacts},
-    directory::{AccountStatus, ConnectionStatus, Messaging, Name, Relationship},
+    directory::{AccountStatus, ConnectionStatus, Messaging, Name, Relationship, WebUrl},
 };
 
-/// Raw facts, one row for each of `q`, in its order. `$1` is the organization.
+/// Raw facts, one row for each of `q`. `$1` is the organization.
 const FACTS: &str = "
-SELECT q.n AS n,
+SELECT q.n AS n, q.chart AS chart_id,
   general.enabled AS general_enabled, general.audience AS general_audience,
-  c.patient_name AS patient_name, own.enabled AS own_enabled, own.audience AS own_audience,
+  c.patient_name AS patient_name, c.url AS chart_url, own.enabled AS own_enabled, own.audience AS own_audience,
   s.id AS staff, s.name AS staff_name, s.sort_name AS staff_sort_name,
   s.active = TRUE AND s.deleted = FALSE AS staff_active, s.all_locations AS all_locations,
   r.role IS NOT NULL AS available, sl.location IS NOT NULL AS lists_location,
@@ -52,17 +52,30 @@ LEFT JOIN staff_role r ON r.organization = $1 AND r.staff = q.staff AND r.role =
 LEFT JOIN staff_location sl ON sl.organization = $1 AND sl.staff = q.staff AND sl.location = c.location
 LEFT JOIN chart_staff cs ON cs.organization = $1 AND cs.chart = q.chart AND cs.staff = q.staff
 LEFT JOIN portal_user u ON u.organization = $1 AND u.id = q.portal_user
-LEFT JOIN connection k ON k.organization = $1 AND k.portal_user = q.portal_user AND k.chart = q.chart
-ORDER BY q.n";
+LEFT JOIN connection k ON k.organization = $1 AND k.portal_user = q.portal_user AND k.chart = q.chart";
 
 /// The statement with the rows of `q` from this source: a select whose first bound value is the organization.
 pub(super) fn of(source: impl FnOnce(&mut Sql), organization: &str) -> Sql {
+    let mut sql = questions(source, organization);
+    sql.push(FACTS).push(" ORDER BY q.n");
+    sql
+}
+
+/// The same, with columns of other tables beside the facts: those that `joins` adds to the rows, `f`.
+pub(super) fn with(columns: &str, joins: &str, source: impl FnOnce(&mut Sql), organization: &str) -> Sql {
+    let mut sql = questions(source, organization);
+    sql.push("SELECT f.*, ").push(columns).push(" FROM (").push(FACTS);
+    sql.push(") AS f ").push(joins).push(" ORDER BY f.n");
+    sql
+}
+
+fn questions(source: impl FnOnce(&mut Sql), organization: &str) -> Sql {
     let mut sql = Sql::new(
         "WITH q (n, staff, portal_user, chart, places) AS (",
         [organization.into()],
     );
     source(&mut sql);
-    sql.push(")").push(FACTS);
+    sql.push(")");
     sql
 }
 
@@ -118,6 +131,7 @@ fn chart(row: &QueryResult) -> Result<Option<ChartFacts>, StoreError> {
     };
     Ok(Some(ChartFacts {
         patient_name: Name::stored(patient_name),
+        url: optional(row, "chart_url", WebUrl::stored)?,
         location_setting: messaging(row, "own_enabled", "own_audience")?,
     }))
 }

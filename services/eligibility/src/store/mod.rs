@@ -1,38 +1,63 @@
 //! The database: one file per transaction or read. All return domain types; nothing else knows a table.
 
+use std::sync::Arc;
+
 use carepost_identity::{Actor, OrganizationId};
 use carepost_runtime::DatabaseFault;
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseConnection;
+use tokio::sync::Notify;
 
 mod bulk;
+mod changed;
+mod compose;
+mod delete;
 mod email_recipient;
 mod facts;
 mod get;
+mod import_group;
+mod import_run;
+mod names;
 mod read_facts;
 mod recipients;
+mod reconcile;
+mod references;
 mod row;
+mod settings;
+mod settings_history;
+mod settings_rows;
+mod settings_update;
 mod sql;
 mod statistics;
 mod tables;
+mod windows;
 mod write_entries;
 mod write_records;
 mod write_seeds;
 
+pub use compose::{PortalUserCompose, StaffCompose};
 pub use email_recipient::EmailRecipient;
-pub use write_entries::Verdict;
+pub use get::{ChartFilter, Page, PortalUserFilter, StaffFilter};
+pub use import_group::Fate;
+pub use import_run::ImportRun;
+pub use names::Names;
+pub use settings::Told;
+pub use settings_history::ChangePosition;
+pub use settings_update::Chosen;
+pub use write_entries::{Purpose, Verdict};
 
 /// The store of one database.
 #[derive(Clone, Debug)]
 pub struct Store {
     database: DatabaseConnection,
+    outbox: Arc<Notify>,
 }
 
 impl Store {
-    /// The store of this database.
+    /// The store of this database, which notifies the relay of its outbox.
     #[must_use]
-    pub fn new(database: DatabaseConnection) -> Self {
-        Self { database }
+    pub fn new(database: DatabaseConnection, outbox: Arc<Notify>) -> Self {
+        Self { database, outbox }
     }
 }
 
@@ -48,6 +73,12 @@ pub enum StoreError {
     /// Others added the same new records at the same time, again and again.
     #[error("others write the same records")]
     Contended,
+    /// The lease of an import ended, and another import has begun.
+    #[error("another import has taken over")]
+    Superseded,
+    /// The database was restarted after a crash, and no longer knows what a stream held.
+    #[error("what the import has seen is lost")]
+    Forgotten,
 }
 
 impl<E: Into<DatabaseFault>> From<E> for StoreError {

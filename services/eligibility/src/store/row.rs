@@ -56,5 +56,6 @@ pub(super) fn stored(row: &QueryResult) -> Result<Stored, StoreError> {
     Ok(Stored {
         version: version(row)?,
         digest: Digest::stored(&get::<Vec<u8>>(row, "content_digest")?),
+        deleted: get(row, "deleted")?,
     })
 }

@@ -16,6 +16,7 @@ const TABLES: &[&str] = &[
     "connection",
     "messaging_setting",
     "brand",
+    "import_seen",
 ];
 
 impl Store {

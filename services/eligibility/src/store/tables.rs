@@ -1,5 +1,6 @@
 //! How records lie in tables: one row in the table of their kind, and rows in the tables of their lists.
 
+use carepost_folding::fold;
 use sea_orm::Value;
 
 use crate::domain::directory::{Chart, Connection, Location, Organization, PortalUser, Record, RecordKind, Staff};
@@ -39,7 +40,7 @@ const LOCATION: Table = Table {
 const STAFF: Table = Table {
     name: "staff",
     key: "id",
-    content: &["name", "sort_name", "email", "active", "all_locations"],
+    content: &["name", "sort_name", "folded_name", "email", "active", "all_locations"],
     lists: &[
         List {
             name: "staff_role",
@@ -68,7 +69,7 @@ const CHART: Table = Table {
 const PORTAL_USER: Table = Table {
     name: "portal_user",
     key: "id",
-    content: &["name", "sort_name", "email", "status", "locale"],
+    content: &["name", "sort_name", "folded_name", "email", "status", "locale"],
     lists: &[List {
         name: "connection",
         parent: "portal_user",
@@ -85,6 +86,18 @@ pub(super) fn table(kind: RecordKind) -> Option<&'static Table> {
         RecordKind::Chart => Some(&CHART),
         RecordKind::PortalUser => Some(&PORTAL_USER),
         RecordKind::MessagingSettings | RecordKind::Brand => None,
+    }
+}
+
+impl Table {
+    /// The content of a tombstone whose record never came.
+    pub fn blank(&self) -> impl Iterator<Item = Value> {
+        self.content.iter().map(|column| match *column {
+            "active" | "all_locations" => false.into(),
+            // It refers to none.
+            "location" => Value::String(None),
+            _ => "".into(),
+        })
     }
 }
 
@@ -131,6 +144,7 @@ fn staff(record: &Staff) -> Rows {
     let content = vec![
         record.name.as_str().into(),
         record.name.for_sorting().into(),
+        fold(record.name.as_str()).into(),
         optional!(record.email),
         record.active.into(),
         record.all_locations.into(),
@@ -164,6 +178,7 @@ fn portal_user(record: &PortalUser) -> Rows {
     let content = vec![
         record.name.as_str().into(),
         record.name.for_sorting().into(),
+        fold(record.name.as_str()).into(),
         optional!(record.email),
         record.status.as_str().into(),
         optional!(record.locale),

@@ -7,17 +7,18 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 
 use super::{
     StoreError, Write, bulk,
+    references::References,
     row::{get, stored},
     sql::Sql,
     tables::{Table, rows},
-    write_entries::{Unwritten, Verdict},
+    write_entries::{Purpose, Unwritten, Verdict},
 };
 use crate::domain::{
-    directory::{Incoming, Record},
-    version::{Change, Reference, Stored, StoredVersion, WriteRefusal, admit},
+    directory::{Incoming, Record, RecordKind},
+    version::{Change, Stored, StoredVersion, WriteRefusal, admit},
 };
 
-const VERSION_COLUMNS: &[&str] = &[
+pub(super) const VERSION_COLUMNS: &[&str] = &[
     "emr_version",
     "import_counter",
     "content_digest",
@@ -25,20 +26,26 @@ const VERSION_COLUMNS: &[&str] = &[
     "updated_at",
 ];
 
+/// Writes records of one kind, or only says what would become of them.
 pub(super) async fn write_records(
     tx: &DatabaseTransaction,
     write: Write<'_>,
+    purpose: Purpose,
     table: &Table,
     records: &[&Incoming],
 ) -> Result<Vec<Verdict>, Unwritten> {
-    let stored = lock_stored(tx, write, table, records).await?;
-    let missing = Missing::find(tx, write, records).await?;
+    let references = references(tx, write, purpose, records).await?;
+    let ids: Vec<_> = records.iter().map(|incoming| incoming.record.id()).collect();
+    let stored = lock_stored(tx, write, table, &ids).await?;
     let verdicts: Vec<Verdict> = records
         .iter()
         .map(|incoming| {
             let stored = stored.get(incoming.record.id()).copied();
             let written = admit(stored, incoming.version, incoming.digest)?;
-            match missing.reference_of(&incoming.record) {
+            match references
+                .as_ref()
+                .and_then(|there| there.missing(location_of(incoming)))
+            {
                 Some(reference) if written.change != Change::Unchanged => {
                     Err(WriteRefusal::ReferenceMissing(reference))
                 }
@@ -46,6 +53,9 @@ pub(super) async fn write_records(
             }
         })
         .collect();
+    if purpose == Purpose::Plan {
+        return Ok(verdicts);
+    }
     let mut added = Vec::new();
     let mut changed = Vec::new();
     for (incoming, verdict) in records.iter().copied().zip(&verdicts) {
@@ -60,75 +70,56 @@ pub(super) async fn write_records(
     Ok(verdicts)
 }
 
-/// What is stored of these records, locked in the order of their ids, so that two writers cannot wait for each other.
-async fn lock_stored(
+/// What the records refer to; the organization refers to nothing.
+async fn references(
+    tx: &DatabaseTransaction,
+    write: Write<'_>,
+    purpose: Purpose,
+    records: &[&Incoming],
+) -> Result<Option<References>, StoreError> {
+    let refer = |incoming: &&Incoming| incoming.record.kind() != RecordKind::Organization;
+    if !records.iter().any(refer) {
+        return Ok(None);
+    }
+    let locations: BTreeSet<&str> = records.iter().copied().filter_map(location_of).collect();
+    let locations: Vec<_> = locations.into_iter().collect();
+    References::lock(tx, write, purpose, &locations).await.map(Some)
+}
+
+fn location_of(incoming: &Incoming) -> Option<&str> {
+    match &incoming.record {
+        Record::Chart(chart) => Some(chart.location.as_str()),
+        _ => None,
+    }
+}
+
+/// What is stored of the records with these ids, locked in the order of their ids, so that two writers cannot wait for each
+/// other.
+pub(super) async fn lock_stored(
     tx: &DatabaseTransaction,
     write: Write<'_>,
     table: &Table,
-    records: &[&Incoming],
+    ids: &[&str],
 ) -> Result<BTreeMap<String, Stored>, StoreError> {
     let Table { name, key, .. } = table;
     let text = format!(
-        "SELECT {key} AS id, emr_version, import_counter, content_digest FROM {name} WHERE organization = $1 AND {key} IN "
+        "SELECT {key} AS id, emr_version, import_counter, content_digest, deleted FROM {name} \
+         WHERE organization = $1 AND {key} IN "
     );
     let mut sql = Sql::new(text, [write.organization.as_str().into()]);
-    sql.tuple(bulk::padded(records).map(|incoming| incoming.record.id().into()));
+    sql.tuple(bulk::padded(ids).map(|id| (*id).into()));
     sql.push(" ORDER BY id").push(row_lock(tx.get_database_backend()));
     let rows = tx.query_all_raw(sql.statement(tx.get_database_backend())).await?;
     rows.iter().map(|row| Ok((get(row, "id")?, stored(row)?))).collect()
 }
 
-/// On SQLite there is one writer at a time. The lock lets others refer to the row meanwhile.
-fn row_lock(backend: DbBackend) -> &'static str {
+/// On SQLite there is one writer at a time. The lock lets others refer to the row meanwhile, as foreign keys do; those who need
+/// it not to be deleted wait.
+pub(super) fn row_lock(backend: DbBackend) -> &'static str {
     if backend == DbBackend::Postgres {
         " FOR NO KEY UPDATE"
     } else {
         ""
-    }
-}
-
-/// What the records have to refer to and is not there.
-struct Missing {
-    organization: bool,
-    present_locations: BTreeSet<String>,
-}
-
-impl Missing {
-    async fn find(tx: &DatabaseTransaction, write: Write<'_>, records: &[&Incoming]) -> Result<Self, StoreError> {
-        let organization = write.organization.as_str();
-        let wanted: BTreeSet<&str> = records
-            .iter()
-            .filter_map(|incoming| match &incoming.record {
-                Record::Chart(chart) => Some(chart.location.as_str()),
-                _ => None,
-            })
-            .collect();
-        let wanted: Vec<_> = wanted.into_iter().collect();
-        let present = "deleted = FALSE";
-        let found = bulk::existing(
-            tx,
-            "organization",
-            "organization",
-            present,
-            organization,
-            &[organization],
-        )
-        .await?;
-        Ok(Self {
-            organization: found.is_empty(),
-            present_locations: bulk::existing(tx, "location", "id", present, organization, &wanted).await?,
-        })
-    }
-
-    fn reference_of(&self, record: &Record) -> Option<Reference> {
-        match record {
-            Record::Organization(_) => None,
-            _ if self.organization => Some(Reference::Organization),
-            Record::Chart(chart) if !self.present_locations.contains(chart.location.as_str()) => {
-                Some(Reference::Location)
-            }
-            _ => None,
-        }
     }
 }
 

@@ -1,134 +1,120 @@
-//! Writes seeds: settings and brands, each only where none was ever set (S3).
-
-use std::collections::BTreeSet;
+//! Writes seeds: settings and brands, each only where none was ever set (S3). That somebody chose to have none counts as set.
 
 use sea_orm::{DatabaseTransaction, Value};
 
 use super::{
-    StoreError, Write, bulk,
-    write_entries::{Unwritten, Verdict},
+    Write, bulk,
+    references::References,
+    settings_history::{self, Kept},
+    settings_rows::Setting,
+    settings_update::{columns, row},
+    write_entries::{Purpose, Unwritten, Verdict},
 };
 use crate::domain::{
-    directory::{Seed, SeedContent},
-    version::{Change, Reference, StoredVersion, WriteRefusal, Written},
+    directory::{Brand, Messaging, Seed, SeedContent},
+    version::{Change, StoredVersion, WriteRefusal, Written},
 };
 
-const MESSAGING: (&str, &[&str]) = (
-    "messaging_setting",
-    &["organization", "location", "enabled", "audience", "updated_at"],
+const VERSION: (&str, &[&str]) = (
+    "setting_version",
+    &["organization", "kind", "location", "version", "changed_at"],
 );
-const BRAND: (&str, &[&str]) = (
-    "brand",
-    &[
-        "organization",
-        "location",
-        "name",
-        "logo_url",
-        "phone",
-        "neutral",
-        "updated_at",
-    ],
-);
+
+/// A seed with its place, which is empty for the organization.
+type Placed<'a, T> = (&'a str, &'a T);
 
 /// Writes seeds of one kind.
 pub(super) async fn write_seeds(
     tx: &DatabaseTransaction,
     write: Write<'_>,
+    purpose: Purpose,
     seeds: &[&Seed],
 ) -> Result<Vec<Verdict>, Unwritten> {
-    let (table, columns) = match seeds.first().map(|seed| &seed.content) {
-        None => return Ok(Vec::new()),
-        Some(SeedContent::Messaging(_)) => MESSAGING,
-        Some(SeedContent::Brand(_)) => BRAND,
-    };
-    let places: Vec<&str> = seeds.iter().map(|seed| place(seed)).collect();
-    let missing = missing_places(tx, write, &places).await?;
+    let mut messaging: Vec<Placed<'_, Messaging>> = Vec::new();
+    let mut brands: Vec<Placed<'_, Brand>> = Vec::new();
+    for seed in seeds {
+        let place = seed.location.as_ref().map(|id| id.as_str()).unwrap_or_default();
+        match &seed.content {
+            SeedContent::Messaging(setting) => messaging.push((place, setting)),
+            SeedContent::Brand(brand) => brands.push((place, brand)),
+        }
+    }
+    let mut verdicts = of_kind(tx, write, purpose, &messaging).await?;
+    verdicts.extend(of_kind(tx, write, purpose, &brands).await?);
+    Ok(verdicts)
+}
+
+async fn of_kind<T: Setting>(
+    tx: &DatabaseTransaction,
+    write: Write<'_>,
+    purpose: Purpose,
+    seeds: &[Placed<'_, T>],
+) -> Result<Vec<Verdict>, Unwritten> {
+    let places: Vec<&str> = seeds.iter().map(|(place, _)| *place).collect();
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let locations: Vec<&str> = places.iter().copied().filter(|place| !place.is_empty()).collect();
+    let references = References::lock(tx, write, purpose, &locations).await?;
     let organization = write.organization.as_str();
-    let set = bulk::existing(tx, table, "location", "TRUE", organization, &places).await?;
+    let of_kind = format!("kind = '{}'", T::WORD);
+    let set = bulk::existing(tx, VERSION.0, "location", &of_kind, organization, &places).await?;
     let mut new = Vec::new();
     let mut verdicts = Vec::with_capacity(seeds.len());
     for seed in seeds {
-        let change = match missing(place(seed)) {
+        let location = Some(seed.0).filter(|place| !place.is_empty());
+        let change = match references.missing(location) {
             Some(reference) => {
                 verdicts.push(Err(WriteRefusal::ReferenceMissing(reference)));
                 continue;
             }
-            None if set.contains(place(seed)) => Change::Unchanged,
+            None if set.contains(seed.0) => Change::Unchanged,
             None => Change::Added,
         };
         if change == Change::Added {
-            new.push(row(write, seed));
+            new.push(*seed);
         }
         let version = StoredVersion::default();
         verdicts.push(Ok(Written { change, version }));
     }
-    let tail = "ON CONFLICT (organization, location) DO NOTHING";
-    if bulk::insert(tx, table, columns, &new, tail).await? == new.len() as u64 {
-        Ok(verdicts)
-    } else {
-        Err(Unwritten::Raced)
+    if purpose == Purpose::Write {
+        insert(tx, write, &new).await?;
     }
+    Ok(verdicts)
 }
 
-fn place(seed: &Seed) -> &str {
-    seed.location.as_ref().map(|id| id.as_str()).unwrap_or_default()
-}
-
-async fn missing_places(
+async fn insert<T: Setting>(
     tx: &DatabaseTransaction,
     write: Write<'_>,
-    places: &[&str],
-) -> Result<impl Fn(&str) -> Option<Reference> + use<>, StoreError> {
-    let organization = write.organization.as_str();
-    let present = "deleted = FALSE";
-    let found = bulk::existing(
-        tx,
-        "organization",
-        "organization",
-        present,
-        organization,
-        &[organization],
-    )
-    .await?;
-    let locations: BTreeSet<String> = bulk::existing(tx, "location", "id", present, organization, places).await?;
-    let no_organization = found.is_empty();
-    Ok(move |place: &str| {
-        if no_organization {
-            Some(Reference::Organization)
-        } else {
-            (!place.is_empty() && !locations.contains(place)).then_some(Reference::Location)
-        }
-    })
-}
-
-fn row(write: Write<'_>, seed: &Seed) -> Vec<Value> {
-    let mut row: Vec<Value> = vec![write.organization.as_str().into(), place(seed).into()];
-    match &seed.content {
-        SeedContent::Messaging(messaging) => {
-            row.push(messaging.enabled().is_some().into());
-            row.push(messaging.audience().map(|audience| audience.as_str()).into());
-        }
-        SeedContent::Brand(brand) => {
-            row.push(brand.name.as_str().into());
-            row.push(
-                brand
-                    .logo_url
-                    .as_ref()
-                    .map(|url| url.as_str())
-                    .unwrap_or_default()
-                    .into(),
-            );
-            row.push(
-                brand
-                    .phone
-                    .as_ref()
-                    .map(|phone| phone.as_str())
-                    .unwrap_or_default()
-                    .into(),
-            );
-            row.push(brand.neutral.into());
-        }
+    seeds: &[Placed<'_, T>],
+) -> Result<(), Unwritten> {
+    let versions: Vec<Vec<Value>> = seeds
+        .iter()
+        .map(|(place, _)| {
+            vec![
+                write.organization.as_str().into(),
+                T::WORD.into(),
+                (*place).into(),
+                1_i64.into(),
+                write.now.into(),
+            ]
+        })
+        .collect();
+    let tail = "ON CONFLICT (organization, kind, location) DO NOTHING";
+    if bulk::insert(tx, VERSION.0, VERSION.1, &versions, tail).await? != seeds.len() as u64 {
+        return Err(Unwritten::Raced);
     }
-    row.push(write.now.into());
-    row
+    let rows: Vec<_> = seeds.iter().map(|(place, seed)| row(write, place, *seed)).collect();
+    bulk::insert(tx, T::TABLE, &columns::<T>(), &rows, "").await?;
+    let kept: Vec<_> = seeds
+        .iter()
+        .map(|(place, seed)| Kept {
+            location: place,
+            before: None,
+            after: Some(*seed),
+            seed: true,
+        })
+        .collect();
+    settings_history::keep(tx, write, &kept).await?;
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use carepost_proto::eligibility::v1::{
     AccountStatus, Brand, BrandSeed, Chart, GetEmailRecipientRequest, GetEmailRecipientResponse,
-    ImportDirectoryRequest, PortalUser, import_directory_request::Record,
+    ImportDirectoryRequest, PortalUser, Staff, import_directory_request::Record,
 };
 use tonic::{Code, Status};
 
@@ -35,6 +35,8 @@ fn brand(name: &str, neutral: bool) -> Brand {
         logo_url: "https://example.org/logo.png".to_owned(),
         phone: "+61 2 5550 0000".to_owned(),
         neutral,
+        locale: "en-AU".to_owned(),
+        portal_url: "https://portal.example.org/messages".to_owned(),
     }
 }
 
@@ -57,6 +59,7 @@ async fn recipient(service: &Service, user: &str, chart: Option<&str>) -> Result
     let request = GetEmailRecipientRequest {
         portal_user_id: user.to_owned(),
         chart_id: chart.map(str::to_owned),
+        staff_id: None,
     };
     service
         .ask("org")
@@ -84,6 +87,8 @@ async fn the_brand_is_the_locations_else_the_organizations_else_its_name(column:
     );
     let plain = Brand {
         name: "Southern Care".to_owned(),
+        locale: "en-AU".to_owned(),
+        portal_url: "https://portal.example.org/messages".to_owned(),
         ..Brand::default()
     };
     assert_eq!(name(recipient(&service, "u1", Some("c2")).await), plain);
@@ -129,4 +134,63 @@ async fn who_is_not_there_is_not_found(column: Column) {
     assert_eq!((absent.code(), reason(&absent).as_str()), (Code::NotFound, "NOT_FOUND"));
     let wrong = recipient(&service, "", Some("a b")).await.unwrap_err();
     assert_eq!((wrong.code(), wrong_fields(&wrong).len()), (Code::InvalidArgument, 2));
+}
+
+async fn staff_recipient(
+    service: &Service,
+    request: GetEmailRecipientRequest,
+) -> Result<GetEmailRecipientResponse, Status> {
+    let asked = service.ask("org").get_email_recipient(request).await;
+    asked.map(tonic::Response::into_inner)
+}
+
+on_both!(n2_staff_have_an_address_and_a_brand_too);
+async fn n2_staff_have_an_address_and_a_brand_too(column: Column) {
+    let service = Service::start(column, "staff_email").await;
+    service.with_location("org").await;
+    let staff = |id: &str, email: &str, active: bool| {
+        Record::Staff(Staff {
+            id: id.to_owned(),
+            name: "Dr Doe".to_owned(),
+            email: email.to_owned(),
+            active,
+            ..Staff::default()
+        })
+    };
+    let records = vec![
+        staff("s1", "s1@example.org", true),
+        staff("s2", "", true),
+        staff("s3", "s3@example.org", false),
+        // Another person of the same id.
+        user("s1", AccountStatus::Invited, "fr"),
+        chart("c1", "l1"),
+        brand_of(Some("l1"), brand("Clinic One", true)),
+    ];
+    import(&service, records).await;
+    let asked = |id: &str, chart: Option<&str>| GetEmailRecipientRequest {
+        staff_id: Some(id.to_owned()),
+        chart_id: chart.map(str::to_owned),
+        ..GetEmailRecipientRequest::default()
+    };
+    let told = staff_recipient(&service, asked("s1", Some("c1"))).await.unwrap();
+    assert_eq!(
+        (told.status(), told.email.as_str(), told.locale.as_str()),
+        (AccountStatus::Active, "s1@example.org", "en-AU")
+    );
+    assert_eq!(told.brand, Some(brand("Clinic One", true)));
+    let told = staff_recipient(&service, asked("s2", None)).await.unwrap();
+    assert_eq!((told.status(), told.email.as_str()), (AccountStatus::Active, ""));
+    let told = staff_recipient(&service, asked("s3", None)).await.unwrap();
+    assert_eq!(told.status(), AccountStatus::Disabled);
+
+    let absent = staff_recipient(&service, asked("s4", None)).await.unwrap_err();
+    assert_eq!((absent.code(), reason(&absent).as_str()), (Code::NotFound, "NOT_FOUND"));
+    let both = GetEmailRecipientRequest {
+        portal_user_id: "s1".to_owned(),
+        ..asked("s1", None)
+    };
+    for request in [both, asked("", None)] {
+        let wrong = staff_recipient(&service, request).await.unwrap_err();
+        assert_eq!(wrong_fields(&wrong), ["staff_id"]);
+    }
 }

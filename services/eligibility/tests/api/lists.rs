@@ -17,7 +17,7 @@ fn request(list: List, page_size: i32) -> ListEligibleRecipientsRequest {
     ListEligibleRecipientsRequest {
         list: Some(list),
         page_size,
-        page_token: String::new(),
+        ..Default::default()
     }
 }
 

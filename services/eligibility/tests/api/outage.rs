@@ -17,7 +17,7 @@ use crate::support::{Service, location, organization, reason};
 async fn ask(service: &Service) -> Status {
     let request = GetEmailRecipientRequest {
         portal_user_id: "nobody".to_owned(),
-        chart_id: None,
+        ..GetEmailRecipientRequest::default()
     };
     service.ask("org").get_email_recipient(request).await.unwrap_err()
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use carepost_proto::eligibility::v1::{
     AccountStatus, Chart, Connection, ConnectionStatus, GetChartRequest, GetLocationRequest, GetOrganizationRequest,
     GetPortalUserRequest, GetStaffRequest, PortalUser, PutChartRequest, PutLocationRequest, PutOrganizationRequest,
-    PutPortalUserRequest, PutStaffRequest, PutStaffResponse, RecordVersion, Relationship, Staff, StaffRole,
-    WriteOutcome,
+    PutPortalUserRequest, PutStaffRequest, PutStaffResponse, RecordVersion, Relationship, Staff, StaffRecord,
+    StaffRole, WriteOutcome,
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -63,6 +63,12 @@ async fn put_staff(feed: &mut Feeding, staff: Staff, version: i64) -> Result<Put
     feed.put_staff(request).await.map(tonic::Response::into_inner)
 }
 
+async fn got_staff(feed: &mut Feeding) -> StaffRecord {
+    let staff_id = "s1".to_owned();
+    let got = feed.get_staff(GetStaffRequest { staff_id }).await.unwrap();
+    got.into_inner().record.unwrap()
+}
+
 fn stored(emr_version: i64) -> Option<RecordVersion> {
     Some(RecordVersion {
         emr_version,
@@ -84,32 +90,26 @@ async fn what_is_put_is_got(column: Column) {
     .await
     .unwrap();
 
-    let got = feed
-        .get_organization(GetOrganizationRequest {})
-        .await
-        .unwrap()
-        .into_inner();
+    let got = feed.get_organization(GetOrganizationRequest {}).await.unwrap();
+    let got = got.into_inner().record.unwrap();
     assert_eq!((got.organization, got.version), (Some(organization("org")), stored(1)));
     let location_id = "l1".to_owned();
-    let got = feed
-        .get_location(GetLocationRequest { location_id })
-        .await
-        .unwrap()
-        .into_inner();
+    let got = feed.get_location(GetLocationRequest { location_id }).await.unwrap();
+    let got = got.into_inner().record.unwrap();
     assert_eq!((got.location, got.version), (Some(location("l1")), stored(1)));
-    let staff_id = "s1".to_owned();
-    let mut got = feed.get_staff(GetStaffRequest { staff_id }).await.unwrap().into_inner();
+    let mut got = got_staff(&mut feed).await;
     got.staff.as_mut().unwrap().location_ids.reverse();
     assert_eq!((got.staff, got.version), (Some(staff("Ann")), stored(7)));
     let chart_id = "c1".to_owned();
-    let got = feed.get_chart(GetChartRequest { chart_id }).await.unwrap().into_inner();
+    let got = feed.get_chart(GetChartRequest { chart_id }).await.unwrap();
+    let got = got.into_inner().record.unwrap();
     assert_eq!((got.chart, got.version), (Some(self::chart()), stored(2)));
     let portal_user_id = "u1".to_owned();
     let got = feed
         .get_portal_user(GetPortalUserRequest { portal_user_id })
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
+    let got = got.into_inner().record.unwrap();
     assert_eq!((got.portal_user, got.version), (Some(portal_user()), stored(3)));
 }
 
@@ -141,8 +141,7 @@ async fn a_put_is_decided_by_its_version(column: Column) {
 
     let higher = put_staff(&mut feed, staff("Cleo"), 6).await;
     assert_eq!(outcome(higher).unwrap(), (WriteOutcome::Changed, stored(6)));
-    let staff_id = "s1".to_owned();
-    let got = feed.get_staff(GetStaffRequest { staff_id }).await.unwrap().into_inner();
+    let got = got_staff(&mut feed).await;
     assert_eq!(got.staff.unwrap().name, "Cleo");
 }
 
@@ -157,8 +156,7 @@ async fn a_put_replaces_the_lists_whole(column: Column) {
         ..staff("Ann")
     };
     put_staff(&mut feed, bare.clone(), 2).await.unwrap();
-    let staff_id = "s1".to_owned();
-    let got = feed.get_staff(GetStaffRequest { staff_id }).await.unwrap().into_inner();
+    let got = got_staff(&mut feed).await;
     assert_eq!(got.staff, Some(bare));
 }
 
@@ -191,13 +189,7 @@ async fn many_at_once_put_versions_in_any_order_and_the_newest_stays(column: Col
             assert_eq!(reason(&status), "VERSION_OUTDATED", "{status}");
         }
     }
-    let staff_id = "s1".to_owned();
-    let got = feed
-        .clone()
-        .get_staff(GetStaffRequest { staff_id })
-        .await
-        .unwrap()
-        .into_inner();
+    let got = got_staff(&mut feed.clone()).await;
     assert_eq!((got.staff.unwrap().name.as_str(), got.version), ("Name 32", stored(32)));
 }
 

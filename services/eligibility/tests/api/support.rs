@@ -1,41 +1,58 @@
 //! The service in this process, on a database of its own.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
+use carepost_broker::{
+    consumer::{Consumer, ConsumerSettings, Received, Verdict},
+    settings::BrokerSettings,
+};
 use carepost_eligibility::{app, settings::Settings};
 use carepost_eligibility_migration::Migrator;
 use carepost_proto::eligibility::v1::{
     ImportDirectoryRequest, ImportDirectoryResponse, Location, Organization, PutLocationRequest,
     PutOrganizationRequest, directory_service_client::DirectoryServiceClient,
-    eligibility_service_client::EligibilityServiceClient,
+    eligibility_service_client::EligibilityServiceClient, settings_service_client::SettingsServiceClient,
 };
-use carepost_runtime::{database, lifecycle::Lifecycle};
+use carepost_proto::event::v1::DirectoryChanged;
+use carepost_runtime::{Clock, database, lifecycle::Lifecycle};
 use carepost_testkit::{servers::Servers, tokens::TokenIssuer};
+use prost::Message;
+use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{
     Request, Status,
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
 };
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_types::StatusExt;
 
-/// Puts a service's token and the organization on every call.
+/// Puts a token on every call, and of a service the organization and whose session it relays.
 #[derive(Clone)]
 pub struct Calling {
     token: String,
-    organization: String,
+    organization: Option<String>,
+    act_as: Option<String>,
 }
 
 impl Interceptor for Calling {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let metadata = request.metadata_mut();
         metadata.insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
-        metadata.insert("carepost-organization", self.organization.parse().unwrap());
+        if let Some(organization) = &self.organization {
+            metadata.insert("carepost-organization", organization.parse().unwrap());
+        }
+        if let Some(person) = &self.act_as {
+            metadata.insert("carepost-act-as", person.parse().unwrap());
+        }
         Ok(request)
     }
 }
 
 pub type Asking = EligibilityServiceClient<InterceptedService<Channel, Calling>>;
+pub type Administering = SettingsServiceClient<InterceptedService<Channel, Calling>>;
 pub type Feeding = DirectoryServiceClient<InterceptedService<Channel, Calling>>;
 
 /// On what the service keeps its data.
@@ -70,8 +87,10 @@ pub(crate) use on_both;
 /// A running service. It stops when dropped.
 pub struct Service {
     channel: Channel,
-    token: String,
+    issuer: TokenIssuer,
     life: Lifecycle,
+    broker: BrokerSettings,
+    database: String,
     _folder: TempDir,
 }
 
@@ -83,38 +102,79 @@ impl Drop for Service {
 
 impl Service {
     pub async fn start(column: Column, hint: &str) -> Self {
-        match column {
-            Column::Real => Self::start_on(&Servers::ensure().await, hint).await,
-            Column::Embedded => {
-                let folder = tempfile::tempdir().unwrap();
-                let database = format!("sqlite://{}", folder.path().join("eligibility.db").display());
-                Self::start_at(folder, &database).await
+        Self::start_with(column, hint, "").await
+    }
+
+    /// With more settings.
+    pub async fn start_with(column: Column, hint: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = match column {
+            Column::Real => {
+                let servers = Servers::ensure().await;
+                Parts {
+                    database: servers.postgres_url(&servers.create_database(hint).await),
+                    broker: servers.amqp_url(),
+                    prefix: servers.unique_prefix(hint),
+                    more: String::new(),
+                }
             }
-        }
+            Column::Embedded => Parts::embedded(&folder),
+        };
+        let parts = Parts {
+            more: more.to_owned(),
+            ..parts
+        };
+        Self::start_at(folder, &parts).await
     }
 
+    /// With the PostgreSQL of these servers, and an embedded broker.
     pub async fn start_on(servers: &Servers, hint: &str) -> Self {
-        let database = servers.postgres_url(&servers.create_database(hint).await);
-        Self::start_at(tempfile::tempdir().unwrap(), &database).await
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Parts {
+            database: servers.postgres_url(&servers.create_database(hint).await),
+            ..Parts::embedded(&folder)
+        };
+        Self::start_at(folder, &parts).await
     }
 
-    async fn start_at(folder: TempDir, database: &str) -> Self {
+    /// With the RabbitMQ of these servers, and an SQLite file.
+    pub async fn start_with_broker(servers: &Servers, hint: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Parts {
+            broker: servers.amqp_url(),
+            prefix: servers.unique_prefix(hint),
+            ..Parts::embedded(&folder)
+        };
+        Self::start_at(folder, &parts).await
+    }
+
+    async fn start_at(folder: TempDir, parts: &Parts) -> Self {
         let issuer = TokenIssuer::new("cluster");
         issuer.write_jwks(&folder.path().join("jwks.json"));
-        let settings = Settings::load(Some(&write_settings(&folder, database))).unwrap();
+        let settings = Settings::load(Some(&write_settings(&folder, parts))).unwrap();
         database::migrate::<Migrator>(&settings.database).await.unwrap();
         let life = Lifecycle::default();
+        let broker = settings.broker.clone();
         let address = app::start(settings, life.clone()).await.unwrap();
         let channel = Channel::from_shared(format!("http://{address}"))
             .unwrap()
             .connect_lazy();
-        let token = issuer.service("tests");
         Self {
             channel,
-            token,
+            issuer,
             life,
+            broker,
+            database: parts.database.clone(),
             _folder: folder,
         }
+    }
+
+    /// Does something in the service's database, and says how many rows it was about.
+    pub async fn in_database(&self, statement: &str) -> u64 {
+        let database = sea_orm::Database::connect(&self.database).await.unwrap();
+        let done = database.execute_unprepared(statement).await.unwrap();
+        database.close().await.unwrap();
+        done.rows_affected()
     }
 
     /// Begins to stop, as a signal would.
@@ -124,8 +184,9 @@ impl Service {
 
     fn calling(&self, organization: &str) -> Calling {
         Calling {
-            token: self.token.clone(),
-            organization: organization.to_owned(),
+            token: self.issuer.service("tests"),
+            organization: Some(organization.to_owned()),
+            act_as: None,
         }
     }
 
@@ -137,6 +198,59 @@ impl Service {
     /// A client of DirectoryService, for an organization.
     pub fn feed(&self, organization: &str) -> Feeding {
         DirectoryServiceClient::with_interceptor(self.channel.clone(), self.calling(organization))
+    }
+
+    /// A client of SettingsService, for an organization: a service on its own behalf.
+    pub fn administer(&self, organization: &str) -> Administering {
+        SettingsServiceClient::with_interceptor(self.channel.clone(), self.calling(organization))
+    }
+
+    /// The same as a person, with a token of their own.
+    pub fn administer_as(&self, organization: &str, person: &str) -> Administering {
+        let calling = Calling {
+            token: self.issuer.person(organization, person),
+            organization: None,
+            act_as: None,
+        };
+        SettingsServiceClient::with_interceptor(self.channel.clone(), calling)
+    }
+
+    /// The same as a person whose session a service relays.
+    pub fn administer_for(&self, organization: &str, person: &str) -> Administering {
+        let calling = Calling {
+            act_as: Some(person.to_owned()),
+            ..self.calling(organization)
+        };
+        SettingsServiceClient::with_interceptor(self.channel.clone(), calling)
+    }
+
+    /// Whether the service says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        let answer = HealthClient::new(self.channel.clone())
+            .check(HealthCheckRequest::default())
+            .await
+            .unwrap();
+        answer.into_inner().status() == ServingStatus::Serving
+    }
+
+    /// What the service publishes, from now on and from before.
+    pub fn events(&self) -> Events {
+        let (kept, received) = mpsc::unbounded_channel();
+        let handler = move |event: Received| {
+            let _ = kept.send(event);
+            std::future::ready(Verdict::Done)
+        };
+        let settings = ConsumerSettings {
+            concurrency: 1,
+            ..ConsumerSettings::new(self.broker.topology().directory_changed_queue())
+        };
+        let stop = CancellationToken::new();
+        let consumer = Consumer::new(self.broker.clone(), Clock::system());
+        tokio::spawn(consumer.run(settings, handler, stop.clone()));
+        Events {
+            received,
+            _stop: stop.drop_guard(),
+        }
     }
 
     /// Imports, and gives the answer.
@@ -166,7 +280,55 @@ impl Service {
     }
 }
 
-fn write_settings(folder: &TempDir, database: &str) -> PathBuf {
+/// The events of a service, as messaging would get them.
+pub struct Events {
+    received: mpsc::UnboundedReceiver<Received>,
+    _stop: DropGuard,
+}
+
+impl Events {
+    /// The next one.
+    pub async fn next(&mut self) -> DirectoryChanged {
+        self.next_raw().await.1
+    }
+
+    /// The next one, with its payload as it was published.
+    pub async fn next_raw(&mut self) -> (Received, DirectoryChanged) {
+        let received = tokio::time::timeout(Duration::from_secs(30), self.received.recv()).await;
+        let received = received.unwrap().unwrap();
+        let event = DirectoryChanged::decode(received.body.as_slice()).unwrap();
+        assert_eq!(received.message_id.as_deref(), Some(event.event_id.as_str()));
+        (received, event)
+    }
+}
+
+/// What the service is told to use.
+struct Parts {
+    database: String,
+    broker: String,
+    prefix: String,
+    more: String,
+}
+
+impl Parts {
+    fn embedded(folder: &TempDir) -> Self {
+        let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+        Self {
+            database: url("eligibility.db"),
+            broker: url("broker.db"),
+            prefix: String::new(),
+            more: String::new(),
+        }
+    }
+}
+
+fn write_settings(folder: &TempDir, parts: &Parts) -> PathBuf {
+    let Parts {
+        database,
+        broker,
+        prefix,
+        more,
+    } = parts;
     let jwks = folder.path().join("jwks.json");
     let text = format!(
         r#"
@@ -174,15 +336,19 @@ fn write_settings(folder: &TempDir, database: &str) -> PathBuf {
         listen = "127.0.0.1:0"
         [database]
         url = "{database}"
+        [broker]
+        url = "{broker}"
+        prefix = "{prefix}"
+        {more}
         [[identity.issuers]]
         issuer = "cluster"
         jwks_file = "{}"
-        organizations = []
+        organizations = ["*"]
         [[identity.services]]
         issuer = "cluster"
         subject = "tests"
         name = "tests"
-        scopes = ["directory.read", "directory.write", "eligibility.read"]
+        scopes = ["directory.read", "directory.write", "eligibility.read", "settings.write", "act_as:staff", "act_as:portal"]
         organizations = ["*"]
         "#,
         jwks.display()

@@ -143,7 +143,7 @@ async fn list(ask: &mut Asking, query: &Query) -> BTreeSet<String> {
     let mut request = ListEligibleRecipientsRequest {
         list: Some(list),
         page_size: 2,
-        page_token: String::new(),
+        ..Default::default()
     };
     let mut listed = BTreeSet::new();
     loop {

@@ -55,6 +55,7 @@ impl Memory {
             general: self.general,
             chart: chart.map(|chart| ChartFacts {
                 patient_name: name(),
+                url: None,
                 location_setting: self.locations[&chart.location],
             }),
             staff: question.staff().filter_map(known).collect(),
@@ -131,7 +132,7 @@ impl FromIterator<proto::ImportDirectoryRequest> for Memory {
 impl Memory {
     fn add(&mut self, record: Record) {
         match record {
-            Record::Organization(_) | Record::BrandSeed(_) => {}
+            Record::Organization(_) | Record::BrandSeed(_) | Record::Options(_) | Record::Trailer(_) => {}
             Record::Location(location) => drop(self.locations.insert(location.id.parse().unwrap(), None)),
             Record::MessagingSettingsSeed(seed) => {
                 let setting = Some(messaging(&seed.settings.unwrap()));

@@ -34,6 +34,8 @@ pub struct Decision {
     pub names: BTreeMap<PersonId, String>,
     /// The patient's name, if the chart is known.
     pub patient_name: Option<String>,
+    /// Where the EMR shows the chart, if it is known and the staff of the question may see it.
+    pub chart_url: Option<String>,
     /// The staff's access to the chart, if both are known.
     pub staff_chart_access: Option<ChartAccess>,
     /// Whether the portal user has a confirmed connection to the chart.

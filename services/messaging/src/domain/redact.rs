@@ -122,6 +122,7 @@ mod tests {
             denials,
             names: [].into(),
             patient_name: None,
+            chart_url: None,
             staff_chart_access: access,
             portal_user_connected: connected,
         }

@@ -210,6 +210,7 @@ mod tests {
             denials: Vec::new(),
             names: [(sender.clone(), "Nurse".to_owned()), (guardian, "Guardian".to_owned())].into(),
             patient_name: Some("Patient".to_owned()),
+            chart_url: None,
             staff_chart_access: None,
             portal_user_connected: true,
         };

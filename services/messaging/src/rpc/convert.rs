@@ -39,6 +39,7 @@ pub(super) fn conversation(conversation: Conversation) -> proto::Conversation {
     let regarding = conversation.regarding.map(|regarding| proto::Regarding {
         chart_id: regarding.chart.into(),
         patient_name: regarding.patient_name,
+        ..Default::default()
     });
     let participants = conversation.participants.into_iter().map(|party| proto::Participant {
         person: party.person.to_string(),
@@ -54,5 +55,6 @@ pub(super) fn conversation(conversation: Conversation) -> proto::Conversation {
         last_message_time: Some(timestamp(conversation.last_message_at)),
         last_sequence: conversation.last_sequence,
         unread_count: conversation.unread,
+        ..Default::default()
     }
 }

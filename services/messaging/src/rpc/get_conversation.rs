@@ -4,7 +4,8 @@ use carepost_proto::messaging::v1::{GetConversationRequest, GetConversationRespo
 use carepost_rpc::{Violations, status::not_found};
 use tonic::Status;
 
-use super::{Call, Messaging, convert, status};
+use super::{Call, Messaging, reply_ability::show, status};
+use crate::domain::Standing;
 
 pub(super) async fn handle(
     messaging: &Messaging,
@@ -20,7 +21,11 @@ pub(super) async fn handle(
         .await;
     let found = found.map_err(|error| status::of_store(&error))?;
     let conversation = found.ok_or_else(|| not_found("conversation"))?;
+    let standing = messaging
+        .reply_abilities(&call, std::slice::from_ref(&conversation))
+        .await
+        .pop();
     Ok(GetConversationResponse {
-        conversation: Some(convert::conversation(conversation)),
+        conversation: Some(show(conversation, standing.unwrap_or(Standing::UNKNOWN))),
     })
 }

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{Call, Messaging, convert, status};
+use super::{Call, Messaging, convert, reply_ability::show, status};
 use crate::store::ConversationPosition;
 
 pub(super) async fn handle(
@@ -34,8 +34,13 @@ pub(super) async fn handle(
     conversations.truncate(size);
     let last = conversations.last().filter(|_| more).map(ConversationPosition::of);
     let token = last.map(|last| list.token(&(last.last_message_at.timestamp_micros(), last.id.to_string())));
+    let standings = messaging.reply_abilities(&call, &conversations).await;
     Ok(ListConversationsResponse {
-        conversations: conversations.into_iter().map(convert::conversation).collect(),
+        conversations: conversations
+            .into_iter()
+            .zip(standings)
+            .map(|(conversation, standing)| show(conversation, standing))
+            .collect(),
         next_page_token: token.unwrap_or_default(),
         mailbox: Some(convert::mailbox(mailbox)),
     })

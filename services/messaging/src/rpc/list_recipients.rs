@@ -8,10 +8,13 @@ use carepost_proto::{
     },
     messaging::v1::{ConversationKind, ListRecipientsRequest, ListRecipientsResponse, Recipient, Relationship},
 };
-use carepost_rpc::{Violations, peer::PeerError, status::unavailable};
+use carepost_rpc::{Violations, peer::PeerError, status::invalid_fields};
 use tonic::{Code, Status};
 
-use super::{Call, Messaging};
+use super::{Call, Messaging, status};
+
+/// The most characters of the text to look for in names.
+const LONGEST_QUERY: usize = 200;
 
 pub(super) async fn handle(
     messaging: &Messaging,
@@ -40,31 +43,29 @@ fn parse(person: &PersonId, request: &ListRecipientsRequest) -> Result<ListEligi
     let chart = request
         .chart_id
         .as_ref()
-        .map(|id| violations.take("chart_id", ChartId::parse(id)).map(String::from));
+        .and_then(|id| violations.take("chart_id", ChartId::parse(id)).map(String::from));
     let page_size = i32::try_from(violations.page_size(request.page_size)).unwrap_or_default();
+    if request.name_query.chars().count() > LONGEST_QUERY {
+        violations.add("name_query", format!("must have at most {LONGEST_QUERY} characters"));
+    }
     let list = match (person, request.kind()) {
-        (PersonId::Staff(staff), ConversationKind::Staff) => Some(List::StaffForStaff(StaffForStaff {
-            staff_id: staff.to_string(),
-            chart_id: chart.flatten(),
-        })),
-        (PersonId::Portal(_), ConversationKind::Staff) | (_, ConversationKind::Unspecified) => {
-            violations.add("kind", "must be one that the caller can start");
+        (_, ConversationKind::Unspecified) => {
+            violations.add("kind", "must be CONVERSATION_KIND_PORTAL or CONVERSATION_KIND_STAFF");
             None
         }
+        (PersonId::Portal(_), ConversationKind::Staff) => {
+            violations.add("kind", "must be CONVERSATION_KIND_PORTAL: portal users have no other");
+            None
+        }
+        (PersonId::Staff(staff), ConversationKind::Staff) => Some(List::StaffForStaff(StaffForStaff {
+            staff_id: staff.to_string(),
+            chart_id: chart,
+        })),
         (person, ConversationKind::Portal) => {
-            if chart.is_none() {
+            if request.chart_id.is_none() {
                 violations.add("chart_id", "a portal conversation regards a chart");
             }
-            chart.flatten().map(|chart_id| match person {
-                PersonId::Staff(id) => List::PortalUsersForStaff(PortalUsersForStaff {
-                    staff_id: id.to_string(),
-                    chart_id,
-                }),
-                PersonId::Portal(id) => List::StaffForPortalUser(StaffForPortalUser {
-                    portal_user_id: id.to_string(),
-                    chart_id,
-                }),
-            })
+            chart.map(|chart| in_portal(person, chart))
         }
     };
     let list = violations.finish(list)?;
@@ -72,22 +73,32 @@ fn parse(person: &PersonId, request: &ListRecipientsRequest) -> Result<ListEligi
         list: Some(list),
         page_size,
         page_token: request.page_token.clone(),
+        name_query: request.name_query.clone(),
     })
+}
+
+fn in_portal(person: &PersonId, chart_id: String) -> List {
+    match person {
+        PersonId::Staff(id) => List::PortalUsersForStaff(PortalUsersForStaff {
+            staff_id: id.to_string(),
+            chart_id,
+        }),
+        PersonId::Portal(id) => List::StaffForPortalUser(StaffForPortalUser {
+            portal_user_id: id.to_string(),
+            chart_id,
+        }),
+    }
 }
 
 /// The page token is eligibility's, and the one field that it may find wrong.
 fn refused(error: &PeerError) -> Status {
     match error {
-        PeerError::Unavailable(_) => unavailable("eligibility", std::time::Duration::from_secs(1)),
         PeerError::Refused(_, status) if status.code() == Code::InvalidArgument => {
             let mut violations = Violations::default();
             violations.add("page_token", "is not a page token of this list");
-            carepost_rpc::status::invalid_fields(violations.into_inner())
+            invalid_fields(violations.into_inner())
         }
-        error => {
-            tracing::error!(%error, "eligibility refuses to answer");
-            unavailable("eligibility", std::time::Duration::from_secs(1))
-        }
+        error => status::of_peer(error),
     }
 }
 

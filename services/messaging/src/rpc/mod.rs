@@ -1,6 +1,7 @@
 //! `carepost.messaging.v1.MessagingService`: one file for each RPC.
 
 mod convert;
+mod get_compose_options;
 mod get_conversation;
 mod get_unread_count;
 mod list_conversations;
@@ -9,17 +10,23 @@ mod list_recipients;
 mod mark_read;
 mod replay;
 mod reply;
+mod reply_ability;
+mod search_conversations;
 mod start_conversation;
 mod status;
+mod watch_inbox;
 
 use std::{sync::Arc, time::Duration};
 
 use carepost_identity::PersonId;
 use carepost_proto::messaging::v1::{
+    ArchiveConversationRequest, ArchiveConversationResponse, GetComposeOptionsRequest, GetComposeOptionsResponse,
     GetConversationRequest, GetConversationResponse, GetUnreadCountRequest, GetUnreadCountResponse,
     ListConversationsRequest, ListConversationsResponse, ListMessagesRequest, ListMessagesResponse,
-    ListRecipientsRequest, ListRecipientsResponse, MarkReadRequest, MarkReadResponse, ReplyRequest, ReplyResponse,
-    StartConversationRequest, StartConversationResponse, messaging_service_server::MessagingService,
+    ListRecipientsRequest, ListRecipientsResponse, MarkReadRequest, MarkReadResponse, MarkUnreadRequest,
+    MarkUnreadResponse, ReplyRequest, ReplyResponse, SearchConversationsRequest, SearchConversationsResponse,
+    StartConversationRequest, StartConversationResponse, UnarchiveConversationRequest, UnarchiveConversationResponse,
+    WatchInboxRequest, messaging_service_server::MessagingService,
 };
 use carepost_rpc::{Caller, deadline::Deadline};
 use carepost_runtime::{Clock, Ids};
@@ -30,7 +37,9 @@ use tonic::{Request, Response, Status, async_trait};
 use crate::{
     domain::{Limits, Made},
     eligibility::Eligibility,
+    inbox::Outdated,
     store::{Store, Write},
+    watch::Hub,
 };
 
 /// What the RPCs work with.
@@ -46,8 +55,14 @@ pub struct Messaging {
     pub ids: Ids,
     /// Limits of what is written.
     pub limits: Limits,
+    /// How long a search may take.
+    pub search_timeout: Duration,
+    /// Watches of mailboxes.
+    pub watches: Hub,
     /// Wakes the outbox relay.
     pub outbox: Arc<Notify>,
+    /// Takes copies of names that turn out to be old.
+    pub outdated: Outdated,
 }
 
 /// Who calls, until when.
@@ -92,13 +107,23 @@ impl Messaging {
 
 /// Each RPC: who calls, then the handler of its file.
 macro_rules! rpcs {
-    ($($rpc:ident: $request:ty => $response:ty;)*) => {
+    ($($rpc:ident: $request:ty => $response:ty;)* ; stubs $($stub:ident: $stub_request:ty => $stub_response:ty;)*) => {
         #[async_trait]
         impl MessagingService for Messaging {
             $(async fn $rpc(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                 let call = Call::of(&request)?;
                 $rpc::handle(self, call, request.into_inner()).await.map(Response::new)
             })*
+            $(async fn $stub(&self, _: Request<$stub_request>) -> Result<Response<$stub_response>, Status> {
+                Err(Status::unimplemented("not built yet"))
+            })*
+
+            type WatchInboxStream = watch_inbox::Answers;
+
+            async fn watch_inbox(&self, request: Request<WatchInboxRequest>) -> Result<Response<watch_inbox::Answers>, Status> {
+                let (call, asked) = (Call::of(&request)?, Deadline::asked(&request));
+                watch_inbox::handle(self, call, asked, request.into_inner()).await.map(Response::new)
+            }
         }
     };
 }
@@ -112,4 +137,10 @@ rpcs! {
     mark_read: MarkReadRequest => MarkReadResponse;
     get_unread_count: GetUnreadCountRequest => GetUnreadCountResponse;
     list_recipients: ListRecipientsRequest => ListRecipientsResponse;
+    get_compose_options: GetComposeOptionsRequest => GetComposeOptionsResponse;
+    search_conversations: SearchConversationsRequest => SearchConversationsResponse;
+    ; stubs
+    mark_unread: MarkUnreadRequest => MarkUnreadResponse;
+    archive_conversation: ArchiveConversationRequest => ArchiveConversationResponse;
+    unarchive_conversation: UnarchiveConversationRequest => UnarchiveConversationResponse;
 }

@@ -1,6 +1,5 @@
 //! `Reply`: one more message, to all other participants (C4), if the sender still may (C6).
 
-use carepost_identity::PersonId;
 use carepost_proto::messaging::v1::{ReplyRequest, ReplyResponse};
 use carepost_rpc::{
     Violations,
@@ -15,7 +14,7 @@ use super::{
     status,
 };
 use crate::{
-    domain::{Answered, Body, Decision, Denial, Limits, Parties, Thread, told_to_portal_user, told_to_staff_replying},
+    domain::{Answered, Body, Limits, Thread, told_to_who_replies},
     eligibility::Doing,
     store::{RequestKey, StoreError},
 };
@@ -60,7 +59,7 @@ async fn send(
         .await;
     let decision = checked.map_err(|error| status::of_no_decision(&error))?;
     if !decision.denials.is_empty() {
-        return Err(status::of_denials(told(&parties, &decision)));
+        return Err(status::of_denials(told_to_who_replies(&parties, &decision)));
     }
     let made = messaging.made();
     let message = thread.reply(organization, call.person.clone(), body, made);
@@ -73,23 +72,4 @@ async fn send(
         .await?;
     messaging.outbox.notify_one();
     Ok(answered)
-}
-
-/// What a participant is told of why they may not reply. The other one is in a conversation of theirs: this one.
-fn told(parties: &Parties, decision: &Decision) -> Vec<Denial> {
-    match parties {
-        Parties::Staff { .. } => decision.denials.clone(),
-        Parties::Portal {
-            staff,
-            sent_by_portal_user,
-            ..
-        } => {
-            let staff = PersonId::from(staff.clone());
-            if *sent_by_portal_user {
-                told_to_portal_user(decision, &staff, true)
-            } else {
-                told_to_staff_replying(decision, &staff)
-            }
-        }
-    }
 }

@@ -25,16 +25,23 @@ pub(super) fn of_store(error: &StoreError) -> Status {
     }
 }
 
-/// There is no decision.
+/// There is no decision. A well-formed question is not refused: our token or its configuration is at fault, or the answer is.
 pub(super) fn of_no_decision(error: &NoDecision) -> Status {
     match error {
-        NoDecision::Peer(PeerError::Unavailable(_)) => unavailable("eligibility", RETRY),
-        // A well-formed question is not refused: our token or its configuration is at fault. Nothing was decided.
-        error => {
+        NoDecision::Peer(error) => of_peer(error),
+        NoDecision::Answer => {
             tracing::error!(%error, "eligibility refuses to answer");
             unavailable("eligibility", RETRY)
         }
     }
+}
+
+/// Eligibility gave no answer.
+pub(super) fn of_peer(error: &PeerError) -> Status {
+    if let PeerError::Refused(..) = error {
+        tracing::error!(%error, "eligibility refuses to answer");
+    }
+    unavailable("eligibility", RETRY)
 }
 
 /// The sender may not write now.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use carepost_identity::{OrganizationId, PersonId};
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::{
@@ -50,7 +50,7 @@ impl Store {
             .find_also_related(conversation::Entity)
             .all(&self.database)
             .await?;
-        Ok(self.with_parties(organization, own).await?.pop())
+        Ok(self.with_parties(&self.database, organization, own).await?.pop())
     }
 
     /// A person's conversations after a position, newest activity first.
@@ -84,13 +84,14 @@ impl Store {
             .limit(most)
             .all(&self.database)
             .await?;
-        self.with_parties(organization, own).await
+        self.with_parties(&self.database, organization, own).await
     }
 
     /// The conversations of these rows of one person, in their order. A row and its conversation were read in one statement, so
     /// that they are of one moment; who is in a conversation never changes.
-    async fn with_parties(
+    pub(super) async fn with_parties(
         &self,
+        connection: &impl ConnectionTrait,
         organization: &OrganizationId,
         own: Vec<(participant::Model, Option<conversation::Model>)>,
     ) -> Result<Vec<Conversation>, StoreError> {
@@ -98,7 +99,7 @@ impl Store {
         let parties = participant::Entity::find()
             .filter(participant::Column::Organization.eq(organization.as_str()))
             .filter(participant::Column::ConversationId.is_in(ids))
-            .all(&self.database)
+            .all(connection)
             .await?;
         let mut by_conversation: HashMap<_, Vec<_>> = HashMap::new();
         for party in parties {

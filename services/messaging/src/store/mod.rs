@@ -3,14 +3,18 @@
 //! Locks are taken in one order: conversation, participants, mailboxes, each in the order of their ids. What is counted is
 //! counted in a statement after the locks, or computed from locked rows alone.
 
+mod changes;
 mod entity;
 mod list_conversations;
 mod list_messages;
 mod mailbox;
 mod mark_read;
+mod names;
 mod open;
 mod request;
+mod revisions;
 mod rows;
+mod search;
 mod send;
 mod share_conversation;
 mod sweep;
@@ -20,8 +24,11 @@ use carepost_runtime::DatabaseFault;
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseConnection;
 
+pub use changes::{Change, Changes};
 pub use list_conversations::ConversationPosition;
 pub use open::Opened;
+pub use revisions::Watched;
+pub use search::{Found, FoundBody, Search, SearchError};
 pub use send::Sent;
 
 /// The store of one database.
@@ -80,6 +87,13 @@ impl<E: Into<DatabaseFault>> From<E> for StoreError {
 #[must_use]
 pub fn statements() -> [&'static str; 2] {
     [open::OPEN, send::POSTGRES_REPLY]
+}
+
+/// The statements that ask the index of PostgreSQL, by words and by symbols, for those who look at their plans: `search/read.rs`
+/// tells their parameters.
+#[must_use]
+pub fn search_statements() -> [&'static str; 2] {
+    [search::BY_WORDS, search::BY_SYMBOLS]
 }
 
 impl Store {

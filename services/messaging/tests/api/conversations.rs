@@ -147,7 +147,7 @@ async fn lists_go_on_page_by_page_newest_activity_first(column: Column) {
     let mut seen = Vec::new();
     let mut request = ListConversationsRequest {
         page_size: 2,
-        page_token: String::new(),
+        ..Default::default()
     };
     loop {
         let page = service

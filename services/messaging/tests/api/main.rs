@@ -4,10 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod badge;
+mod compose;
 mod conversations;
 mod denials;
 mod fields;
+mod names;
+mod reply_ability;
 mod requests;
 mod round_trips;
+mod search;
+mod stub;
 mod support;
 mod sweep;
+mod watch;

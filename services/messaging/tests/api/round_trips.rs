@@ -75,6 +75,7 @@ impl Sender {
             denials: Vec::new(),
             names: [(self.nurse.clone(), "Nurse".to_owned()), (doctor, "Doctor".to_owned())].into(),
             patient_name: None,
+            chart_url: None,
             staff_chart_access: None,
             portal_user_connected: false,
         };

@@ -3,168 +3,37 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
+use carepost_broker::settings::BrokerSettings;
 use carepost_messaging::{app, settings::Settings};
 use carepost_messaging_migration::Migrator;
-use carepost_proto::{
-    eligibility::v1::{
-        BatchCheckEligibilityRequest, BatchCheckEligibilityResponse, ChartSummary, CheckEligibilityRequest,
-        CheckEligibilityResponse, Decision, EligibleRecipient, GetEmailRecipientRequest, GetEmailRecipientResponse,
-        ListEligibleRecipientsRequest, ListEligibleRecipientsResponse, Party, Question,
-        eligibility_service_server::{EligibilityService, EligibilityServiceServer},
-        question::Parties,
-    },
-    messaging::v1::{
-        GetUnreadCountRequest, Mailbox, MarkReadRequest, Message, ReplyRequest, StartConversationRequest,
-        messaging_service_client::MessagingServiceClient,
-    },
+use carepost_proto::messaging::v1::{
+    Conversation, GetConversationRequest, GetUnreadCountRequest, Mailbox, MarkReadRequest, Message, ReplyRequest,
+    StartConversationRequest, messaging_service_client::MessagingServiceClient,
 };
-use carepost_runtime::{database, lifecycle::Lifecycle};
+use carepost_runtime::{
+    database,
+    lifecycle::{Failure, Lifecycle},
+};
 use carepost_testkit::{servers::Servers, tokens::TokenIssuer};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tonic::{
-    Request, Response, Status, async_trait,
+    Request, Status,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Server, server::TcpIncoming},
+    transport::Channel,
 };
 use tonic_types::StatusExt;
+
+pub use crate::stub::{Says, StubEligibility};
 
 pub const ORGANIZATION: &str = "southern";
 pub const NURSE: &str = "staff/nurse";
 pub const DOCTOR: &str = "staff/doctor";
 pub const CLERK: &str = "staff/clerk";
 pub const GUARDIAN: &str = "portal/guardian";
-
-/// What the eligibility service of a test says.
-pub enum Says {
-    /// Everybody may write to everybody.
-    Yes,
-    /// This.
-    Decides(Decision),
-    /// Nothing: it is down.
-    Nothing,
-}
-
-/// The eligibility service of a test.
-#[derive(Clone)]
-pub struct StubEligibility(Arc<(Mutex<Says>, AtomicU64)>);
-
-impl StubEligibility {
-    pub fn says(&self, says: Says) {
-        *self.0.0.lock().unwrap() = says;
-    }
-
-    pub fn asked(&self) -> u64 {
-        self.0.1.load(Ordering::SeqCst)
-    }
-
-    async fn start() -> (Self, SocketAddr) {
-        let stub = Self(Arc::new((Mutex::new(Says::Yes), AtomicU64::new(0))));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = EligibilityServiceServer::new(stub.clone());
-        tokio::spawn(
-            Server::builder()
-                .add_service(service)
-                .serve_with_incoming(TcpIncoming::from(listener)),
-        );
-        (stub, address)
-    }
-}
-
-/// The names of everybody in the question, made from their ids; the patient of a chart likewise.
-pub fn names_of(question: &Question) -> (Vec<Party>, Option<ChartSummary>) {
-    let (people, chart) = match question.parties.as_ref().unwrap() {
-        Parties::Portal(parties) => (
-            vec![
-                format!("staff/{}", parties.staff_id),
-                format!("portal/{}", parties.portal_user_id),
-            ],
-            Some(parties.chart_id.clone()),
-        ),
-        Parties::Staff(parties) => {
-            let staff = parties.recipient_ids.iter().chain([&parties.sender_id]);
-            (
-                staff.map(|id| format!("staff/{id}")).collect(),
-                parties.chart_id.clone(),
-            )
-        }
-    };
-    let parties = people.into_iter().map(|person| Party {
-        display_name: format!("Name of {person}"),
-        person,
-    });
-    let chart = chart.map(|chart_id| ChartSummary {
-        patient_name: format!("Patient of {chart_id}"),
-        chart_id,
-    });
-    (parties.collect(), chart)
-}
-
-#[async_trait]
-impl EligibilityService for StubEligibility {
-    async fn check_eligibility(
-        &self,
-        request: Request<CheckEligibilityRequest>,
-    ) -> Result<Response<CheckEligibilityResponse>, Status> {
-        assert_eq!(request.metadata().get("carepost-organization").unwrap(), ORGANIZATION);
-        self.0.1.fetch_add(1, Ordering::SeqCst);
-        let (parties, chart) = names_of(request.get_ref().question.as_ref().unwrap());
-        let decision = match &*self.0.0.lock().unwrap() {
-            Says::Nothing => return Err(Status::unavailable("down")),
-            Says::Decides(decision) => decision.clone(),
-            Says::Yes => Decision {
-                allowed: true,
-                parties,
-                chart,
-                portal_user_connected: true,
-                ..Decision::default()
-            },
-        };
-        Ok(Response::new(CheckEligibilityResponse {
-            decision: Some(decision),
-        }))
-    }
-
-    async fn batch_check_eligibility(
-        &self,
-        _: Request<BatchCheckEligibilityRequest>,
-    ) -> Result<Response<BatchCheckEligibilityResponse>, Status> {
-        Err(Status::unimplemented("not asked here"))
-    }
-
-    async fn list_eligible_recipients(
-        &self,
-        request: Request<ListEligibleRecipientsRequest>,
-    ) -> Result<Response<ListEligibleRecipientsResponse>, Status> {
-        if !request.get_ref().page_token.is_empty() {
-            return Err(Status::invalid_argument("page_token"));
-        }
-        let guardian = EligibleRecipient {
-            person: GUARDIAN.to_owned(),
-            display_name: "Guardian".to_owned(),
-            relationship: carepost_proto::eligibility::v1::Relationship::Guardian.into(),
-        };
-        Ok(Response::new(ListEligibleRecipientsResponse {
-            recipients: vec![guardian],
-            next_page_token: "next".to_owned(),
-        }))
-    }
-
-    async fn get_email_recipient(
-        &self,
-        _: Request<GetEmailRecipientRequest>,
-    ) -> Result<Response<GetEmailRecipientResponse>, Status> {
-        Err(Status::unimplemented("not asked here"))
-    }
-}
 
 /// Puts a person's token on every call.
 #[derive(Clone)]
@@ -210,33 +79,47 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// A running service. It stops when dropped.
+/// A running service.
 pub struct Service {
     pub eligibility: StubEligibility,
-    issuer: TokenIssuer,
-    channel: Channel,
-    life: Lifecycle,
+    /// The broker that it uses.
+    pub broker: BrokerSettings,
+    pub issuer: TokenIssuer,
+    process: Replica,
+    file: PathBuf,
     _folder: TempDir,
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.life.stop();
-    }
+/// How a service differs from the usual one.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Sections of settings that the usual ones do not have.
+    pub settings: String,
+    /// Where it reaches the database, if not directly. Only on real parts.
+    pub database: Option<SocketAddr>,
+    /// Where it reaches the broker, if not directly. Only on real parts.
+    pub broker: Option<SocketAddr>,
 }
 
 impl Service {
     pub async fn start(column: Column, hint: &str) -> Self {
+        Self::start_as(column, hint, Plan::default()).await
+    }
+
+    pub async fn start_as(column: Column, hint: &str, plan: Plan) -> Self {
         let servers = Servers::ensure().await;
         let (eligibility, eligibility_address) = StubEligibility::start().await;
         let issuer = TokenIssuer::new("portal");
         let folder = tempfile::tempdir().unwrap();
         let broker = match column {
-            Column::Real => servers.amqp_url(),
+            Column::Real => through(plan.broker, servers.amqp_url()),
             Column::Embedded => format!("sqlite://{}", folder.path().join("broker.db").display()),
         };
         let database = match column {
-            Column::Real => servers.postgres_url(&servers.create_database(hint).await),
+            Column::Real => through(
+                plan.database,
+                servers.postgres_url(&servers.create_database(hint).await),
+            ),
             Column::Embedded => format!("sqlite://{}", folder.path().join("messaging.db").display()),
         };
         issuer.write_jwks(&folder.path().join("jwks.json"));
@@ -246,22 +129,64 @@ impl Service {
             broker,
             prefix: servers.unique_prefix(hint),
             eligibility: eligibility_address,
+            more: plan.settings,
         };
         let file = write_settings(&folder, &parts);
         let settings = Settings::load(Some(&file)).unwrap();
         database::migrate::<Migrator>(&settings.database).await.unwrap();
-        let life = Lifecycle::default();
-        let address = app::start(settings, life.clone()).await.unwrap();
-        let channel = Channel::from_shared(format!("http://{address}"))
-            .unwrap()
-            .connect_lazy();
+        let broker = settings.broker.clone();
+        let process = Replica::start(settings).await;
         Self {
             eligibility,
+            broker,
             issuer,
-            channel,
-            life,
+            process,
+            file,
             _folder: folder,
         }
+    }
+
+    /// Another process of the service, with the same settings.
+    pub async fn another(&self) -> Replica {
+        Replica::start(Settings::load(Some(&self.file)).unwrap()).await
+    }
+
+    /// The same, with other settings: each text is replaced by the one beside it.
+    pub async fn another_with(&self, changes: &[(&str, &str)]) -> Replica {
+        let mut text = std::fs::read_to_string(&self.file).unwrap();
+        for (old, new) in changes {
+            assert!(text.contains(old), "{old}");
+            text = text.replace(old, new);
+        }
+        let file = self.file.with_file_name("another.toml");
+        std::fs::write(&file, text).unwrap();
+        Replica::start(Settings::load(Some(&file)).unwrap()).await
+    }
+
+    /// Stops it, and waits until it has ended in good order.
+    pub async fn stop(&self) -> Result<(), Failure> {
+        self.process.life.clone().finish(Duration::from_secs(15)).await
+    }
+
+    /// A client of a person at another process.
+    pub fn of_at(&self, replica: &Replica, person: &str) -> Client {
+        self.with_token(&replica.channel, self.issuer.person(ORGANIZATION, person))
+    }
+
+    /// A client with this token.
+    pub fn of_token(&self, token: String) -> Client {
+        self.with_token(&self.process.channel, token)
+    }
+
+    fn with_token(&self, channel: &Channel, token: String) -> Client {
+        MessagingServiceClient::with_interceptor(channel.clone(), Bearer(token))
+    }
+
+    /// A client of a person on a connection of its own, with the least room for what it does not read.
+    pub fn of_alone(&self, person: &str) -> Client {
+        let channel = Channel::from_shared(format!("http://{}", self.process.address)).unwrap();
+        let channel = channel.initial_stream_window_size(65_535).connect_lazy();
+        self.with_token(&channel, self.issuer.person(ORGANIZATION, person))
     }
 
     /// A client of this person.
@@ -271,8 +196,7 @@ impl Service {
 
     /// A client of a person of another organization.
     pub fn of_organization(&self, organization: &str, person: &str) -> Client {
-        let bearer = Bearer(self.issuer.person(organization, person));
-        MessagingServiceClient::with_interceptor(self.channel.clone(), bearer)
+        self.with_token(&self.process.channel, self.issuer.person(organization, person))
     }
 
     /// Starts a portal conversation, and gives its id and first message.
@@ -304,6 +228,15 @@ impl Service {
             .unwrap()
     }
 
+    /// A conversation, as this person opens it.
+    pub async fn open(&self, person: &str, id: &str) -> Conversation {
+        let request = GetConversationRequest {
+            conversation_id: id.to_owned(),
+        };
+        let opened = self.of(person).get_conversation(request).await;
+        opened.unwrap().into_inner().conversation.unwrap()
+    }
+
     pub async fn badge(&self, person: &str) -> i64 {
         self.mailbox(person).await.unread_count
     }
@@ -319,12 +252,48 @@ impl Service {
     }
 }
 
+/// One process of the service. It stops when dropped.
+pub struct Replica {
+    pub address: SocketAddr,
+    channel: Channel,
+    life: Lifecycle,
+}
+
+impl Replica {
+    async fn start(settings: Settings) -> Self {
+        let life = Lifecycle::default();
+        let address = app::start(settings, life.clone()).await.unwrap();
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+        Self {
+            address,
+            channel: channel.connect_lazy(),
+            life,
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.life.stop();
+    }
+}
+
+/// The URL with another address in it.
+fn through(address: Option<SocketAddr>, url: String) -> String {
+    let Some(address) = address else { return url };
+    let mut url = url::Url::parse(&url).unwrap();
+    url.set_ip_host(address.ip()).unwrap();
+    url.set_port(Some(address.port())).unwrap();
+    url.to_string()
+}
+
 /// What the service is told to use.
 struct Parts {
     database: String,
     broker: String,
     prefix: String,
     eligibility: SocketAddr,
+    more: String,
 }
 
 fn write_settings(folder: &TempDir, parts: &Parts) -> PathBuf {
@@ -333,6 +302,7 @@ fn write_settings(folder: &TempDir, parts: &Parts) -> PathBuf {
         broker,
         prefix,
         eligibility,
+        more,
     } = parts;
     let path = folder.path().join("settings.toml");
     let at = |name: &str| folder.path().join(name).display().to_string();
@@ -353,6 +323,7 @@ prefix = "{prefix}"
 issuer = "portal"
 jwks_file = "{jwks}"
 organizations = ["{ORGANIZATION}", "prairie"]
+{more}
 "#,
         token = at("token"),
         jwks = at("jwks.json"),

@@ -2,9 +2,11 @@
 //!
 //! Every table is keyed by organization first, so that tenants can be spread over databases or shards without a redesign.
 
-use sea_orm_migration::prelude::*;
+use sea_orm_migration::{prelude::*, schema::text, sea_orm::DbBackend};
 
 mod m0001_deliveries;
+mod m0002_attempts;
+mod m0003_preferences;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -13,6 +15,19 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_deliveries::Migration)]
+        vec![
+            Box::new(m0001_deliveries::Migration),
+            Box::new(m0002_attempts::Migration),
+            Box::new(m0003_preferences::Migration),
+        ]
     }
+}
+
+/// A text that is part of a key: compared bytewise, whatever language the database speaks.
+fn key(backend: DbBackend, name: &'static str) -> ColumnDef {
+    let mut column = text(name);
+    if backend == DbBackend::Postgres {
+        column.extra("COLLATE \"C\"");
+    }
+    column
 }

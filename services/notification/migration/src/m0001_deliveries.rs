@@ -2,6 +2,8 @@
 
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
+use crate::key;
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -15,15 +17,6 @@ impl MigrationTrait for Migration {
         manager.get_connection().execute_unprepared(DUE).await?;
         Ok(())
     }
-}
-
-/// A text that is part of a key: compared bytewise, whatever language the database speaks.
-fn key(backend: DbBackend, name: &'static str) -> ColumnDef {
-    let mut column = text(name);
-    if backend == DbBackend::Postgres {
-        column.extra("COLLATE \"C\"");
-    }
-    column
 }
 
 fn delivery(backend: DbBackend) -> TableCreateStatement {

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{DeliveryState, SuppressionReason};
+use super::{AttemptOutcome, DeliveryState, SuppressionReason};
 
 /// The most characters of an answer that are kept.
 pub const MAX_ANSWER: usize = 500;
+
+/// After so many attempts without a known outcome a delivery is given up: each of them may have been an email, and one that
+/// panics, or kills its process, would go on for ever.
+pub const MAX_UNKNOWN_OUTCOMES: i32 = 20;
 
 /// What a mail server answered, what became of a file, or what went wrong: in one line, at most [`MAX_ANSWER`] characters,
 /// without addresses.
@@ -61,13 +65,15 @@ pub enum Outcome {
 /// What is to be known of an attempt to decide what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// When the delivery was recorded.
-    pub created_at: DateTime<Utc>,
+    /// When the delivery was recorded, or when an operator last made it begin anew.
+    pub started_at: DateTime<Utc>,
+    /// How many attempts had ended without a known outcome since then.
+    pub unknown_outcomes: i32,
     /// When the attempt ended.
     pub now: DateTime<Utc>,
     /// How long to wait before the next one, if there is to be one: the backoff after this many attempts.
     pub backoff: Duration,
-    /// How long after it was recorded a delivery is given up.
+    /// How long after it was started a delivery is given up.
     pub give_up_after: Duration,
 }
 
@@ -78,42 +84,59 @@ pub struct Settled {
     pub state: DeliveryState,
     /// When it is tried again: present exactly if the state is [`DeliveryState::Retrying`].
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// Whether the attempt counts as one with an unknown outcome.
-    pub unknown_outcome: bool,
+    /// How the attempt ended.
+    pub outcome: AttemptOutcome,
     /// What is kept of the answer; none leaves the one before.
     pub answer: Option<Answer>,
     /// Present exactly if the state is [`DeliveryState::Suppressed`].
     pub suppression_reason: Option<SuppressionReason>,
 }
 
+impl Settled {
+    /// Whether the attempt counts as one with an unknown outcome.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.outcome == AttemptOutcome::Unknown
+    }
+}
+
 /// What an attempt's outcome makes of its delivery.
 #[must_use]
 pub fn settle(attempt: &Attempt, outcome: Outcome) -> Settled {
-    let settled = |state, answer| Settled {
+    let settled = |state, outcome, answer| Settled {
         state,
         next_attempt_at: None,
-        unknown_outcome: false,
+        outcome,
         answer,
         suppression_reason: None,
     };
+    let (failed, retrying) = (DeliveryState::Failed, DeliveryState::Retrying);
     match outcome {
-        Outcome::Accepted(answer) => settled(DeliveryState::Sent, Some(answer)),
-        Outcome::Refused(answer) => settled(DeliveryState::Failed, Some(answer)),
+        Outcome::Accepted(answer) => settled(DeliveryState::Sent, AttemptOutcome::Accepted, Some(answer)),
+        Outcome::Refused(answer) => settled(failed, AttemptOutcome::Refused, Some(answer)),
         Outcome::Suppressed(reason) => Settled {
             suppression_reason: Some(reason),
-            ..settled(DeliveryState::Suppressed, None)
+            ..settled(DeliveryState::Suppressed, AttemptOutcome::Suppressed, None)
         },
-        Outcome::Postponed(answer) => again(attempt, settled(DeliveryState::Retrying, Some(answer))),
-        Outcome::Unknown(answer) => Settled {
-            unknown_outcome: true,
-            ..again(attempt, settled(DeliveryState::Retrying, Some(answer)))
-        },
+        Outcome::Postponed(answer) => again(attempt, settled(retrying, AttemptOutcome::Postponed, Some(answer))),
+        Outcome::Unknown(answer) if attempt.unknown_outcomes + 1 >= MAX_UNKNOWN_OUTCOMES => {
+            settled(failed, AttemptOutcome::Unknown, Some(answer))
+        }
+        Outcome::Unknown(answer) => again(attempt, settled(retrying, AttemptOutcome::Unknown, Some(answer))),
     }
+}
+
+/// The outcome of an attempt that is not made any more, because too many before it ended without a known one. Attempts
+/// whose process died come here: nobody could settle them.
+#[must_use]
+pub fn given_up(unknown_outcomes: i32) -> Option<Outcome> {
+    let told = format!("given up after {unknown_outcomes} attempts without a known outcome");
+    (unknown_outcomes >= MAX_UNKNOWN_OUTCOMES).then(|| Outcome::Refused(Answer::new(0, &told)))
 }
 
 /// Tried again after the backoff, the last time when it would be given up; then no more.
 fn again(attempt: &Attempt, settled: Settled) -> Settled {
-    let end = after(attempt.created_at, attempt.give_up_after);
+    let end = after(attempt.started_at, attempt.give_up_after);
     if attempt.now >= end {
         return Settled {
             state: DeliveryState::Failed,
@@ -139,10 +162,11 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
 
     fn attempt(age_seconds: i64, backoff_seconds: u64) -> Attempt {
-        let created_at = DateTime::UNIX_EPOCH;
-        let now = created_at + TimeDelta::seconds(age_seconds);
+        let started_at = DateTime::UNIX_EPOCH;
+        let now = started_at + TimeDelta::seconds(age_seconds);
         Attempt {
-            created_at,
+            started_at,
+            unknown_outcomes: 0,
             now,
             backoff: Duration::from_secs(backoff_seconds),
             give_up_after: DAY,
@@ -166,8 +190,8 @@ mod tests {
     fn a_postponed_email_is_tried_again_after_the_backoff() {
         let settled = settle(&attempt(10, 60), Outcome::Postponed(answer()));
         assert_eq!(
-            (settled.state, settled.unknown_outcome),
-            (DeliveryState::Retrying, false)
+            (settled.state, settled.outcome),
+            (DeliveryState::Retrying, AttemptOutcome::Postponed)
         );
         assert_eq!(
             settled.next_attempt_at,
@@ -188,8 +212,27 @@ mod tests {
     fn an_unknown_outcome_is_counted_also_when_it_is_the_last() {
         for (age, state) in [(1, DeliveryState::Retrying), (24 * 3_600, DeliveryState::Failed)] {
             let settled = settle(&attempt(age, 60), Outcome::Unknown(answer()));
-            assert_eq!((settled.state, settled.unknown_outcome), (state, true));
+            assert_eq!((settled.state, settled.is_unknown()), (state, true));
         }
+    }
+
+    #[test]
+    fn n3_a_delivery_whose_outcome_stays_unknown_is_given_up() {
+        let after = |unknown_outcomes| Attempt {
+            unknown_outcomes,
+            ..attempt(1, 60)
+        };
+        let state = |count, outcome: fn(Answer) -> Outcome| settle(&after(count), outcome(answer())).state;
+        assert_eq!(
+            state(MAX_UNKNOWN_OUTCOMES - 2, Outcome::Unknown),
+            DeliveryState::Retrying
+        );
+        assert_eq!(state(MAX_UNKNOWN_OUTCOMES - 1, Outcome::Unknown), DeliveryState::Failed);
+        assert_eq!(state(MAX_UNKNOWN_OUTCOMES, Outcome::Postponed), DeliveryState::Retrying);
+
+        assert_eq!(given_up(MAX_UNKNOWN_OUTCOMES - 1), None);
+        let told = Answer::new(0, "given up after 20 attempts without a known outcome");
+        assert_eq!(given_up(MAX_UNKNOWN_OUTCOMES), Some(Outcome::Refused(told)));
     }
 
     #[test]
@@ -219,7 +262,7 @@ mod tests {
             prop_assert_eq!(retried, settled.next_attempt_at.is_some());
             prop_assert_eq!(retried, age < 24 * 3_600);
             if let Some(next) = settled.next_attempt_at {
-                prop_assert!(next > attempt.now && next <= attempt.created_at + TimeDelta::days(1));
+                prop_assert!(next > attempt.now && next <= attempt.started_at + TimeDelta::days(1));
             }
         }
 

@@ -1,6 +1,6 @@
-//! A delivery: one email to one recipient about one message.
+//! A delivery: one email to one recipient about one message, and the attempts at it.
 
-use carepost_identity::PortalUserId;
+use carepost_identity::PersonId;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -17,9 +17,9 @@ pub enum DeliveryState {
     Sent,
     /// An attempt failed for a while, or ended without an answer; it will be tried again.
     Retrying,
-    /// The mail server refused it for good, or it could not be sent in time. Final.
+    /// The mail server refused it for good, or it could not be sent in time. Final, unless an operator retries it.
     Failed,
-    /// Nothing was to be sent. Final.
+    /// Nothing was to be sent. Final, unless an operator retries it.
     Suppressed,
 }
 
@@ -28,7 +28,9 @@ pub enum DeliveryState {
 pub enum SuppressionReason {
     /// The portal user is not in the directory.
     UnknownPortalUser,
-    /// The portal account is not active.
+    /// The member of staff is not in the directory.
+    UnknownStaff,
+    /// The account is not active.
     AccountNotActive,
 }
 
@@ -40,7 +42,7 @@ pub struct Delivery {
     /// The message that it is about.
     pub message_id: Uuid,
     /// To whom.
-    pub recipient: PortalUserId,
+    pub recipient: PersonId,
     /// Where it stands.
     pub state: DeliveryState,
     /// How many attempts were begun.
@@ -57,4 +59,79 @@ pub struct Delivery {
     pub updated_at: DateTime<Utc>,
     /// When it is due, or, while it is being sent, when it would be tried again; none in a final state.
     pub next_attempt_at: Option<DateTime<Utc>>,
+    /// When an operator last made it begin anew.
+    pub retried_at: Option<DateTime<Utc>>,
+}
+
+/// How an attempt stands in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// It is being made, or its process died and nobody has taken it over yet.
+    UnderWay,
+    /// The mail server took the email, or it was written into the folder.
+    Accepted,
+    /// It will never be taken.
+    Refused,
+    /// It was certainly not taken, and may be later.
+    Postponed,
+    /// Nobody can know whether it was taken.
+    Unknown,
+    /// Nothing was to be sent.
+    Suppressed,
+}
+
+/// An attempt as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// 1 for the first.
+    pub number: i32,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// When it began.
+    pub begun_at: DateTime<Utc>,
+    /// When its end was recorded; none while it is under way, and if its process died.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// What the mail server answered, or what went wrong.
+    pub answer: Answer,
+}
+
+/// What an operator's retry does to a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It begins anew: it is due at once, and has its whole time again.
+    Anew,
+    /// It is due at once, and is otherwise as it was.
+    Now,
+    /// Nothing: it is being tried.
+    Leave,
+    /// It is refused: the email was sent.
+    Refuse,
+}
+
+/// What a retry does to a delivery in this state.
+#[must_use]
+pub fn retry(state: DeliveryState) -> Retry {
+    match state {
+        DeliveryState::Failed | DeliveryState::Suppressed => Retry::Anew,
+        DeliveryState::Pending | DeliveryState::Retrying => Retry::Now,
+        DeliveryState::Sending => Retry::Leave,
+        DeliveryState::Sent => Retry::Refuse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n5_what_was_sent_is_never_retried() {
+        assert_eq!(retry(DeliveryState::Sent), Retry::Refuse);
+        assert_eq!(retry(DeliveryState::Sending), Retry::Leave);
+        for state in [DeliveryState::Failed, DeliveryState::Suppressed] {
+            assert_eq!(retry(state), Retry::Anew);
+        }
+        for state in [DeliveryState::Pending, DeliveryState::Retrying] {
+            assert_eq!(retry(state), Retry::Now);
+        }
+    }
 }

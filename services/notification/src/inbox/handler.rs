@@ -28,7 +28,8 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Records one delivery for each portal recipient of the event. To see an event again changes nothing.
+    /// Records one delivery for each portal recipient of the event, and for each member of staff among them who wants one at
+    /// this moment. To see an event again changes nothing.
     pub async fn handle(self, received: Received) -> Verdict {
         if received
             .message_type
@@ -41,7 +42,10 @@ impl Inbox {
             Ok(event) => event,
             Err(malformed) => return Verdict::Malformed(malformed.to_string()),
         };
-        let deliveries = event.deliveries();
+        let deliveries = match self.store.who_wants_email(&event.organization, event.staff()).await {
+            Ok(asked_for_it) => event.deliveries(&asked_for_it),
+            Err(error) => return Verdict::Unavailable(error.to_string()),
+        };
         let trace = TraceHeaders::current();
         let traceparent = trace.traceparent.or(received.trace.traceparent);
         let write = Write {

@@ -1,8 +1,9 @@
 //! One attempt at one delivery, from its claim to the record of its outcome.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use carepost_rpc::trace_context;
+use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, Span, field::Empty};
@@ -13,7 +14,7 @@ use super::{
     recipient::Lookup,
 };
 use crate::{
-    domain::{Answer, Attempt, DeliveryState, Outcome, settle},
+    domain::{Answer, Attempt, DeliveryState, Outcome, given_up, settle},
     store::{Claimed, StoreError, Write},
 };
 
@@ -44,19 +45,32 @@ impl Mailer {
     }
 
     async fn attempt_in_span(&self, claimed: &Claimed) -> Ended {
-        let outcome = match self.recipients.look_up(claimed).await {
-            Lookup::Found(to, email) => match build(claimed.id, self.transport.from(), &to, &email, self.clock.now()) {
-                Ok(email) => self.transport.send(claimed.id, &to, email).await,
-                Err(error) => Outcome::Postponed(Answer::new(0, &error.to_string())),
-            },
-            Lookup::Not(outcome) => outcome,
-            Lookup::Unavailable => {
-                self.release(claimed).await;
-                return Ended::Paused;
+        match panic_free(self.outcome(claimed)).await {
+            Some(outcome) => {
+                self.finish(claimed, outcome).await;
+                Ended::Settled
             }
+            None => {
+                self.release(claimed).await;
+                Ended::Paused
+            }
+        }
+    }
+
+    /// Tries; none if eligibility does not answer.
+    async fn outcome(&self, claimed: &Claimed) -> Option<Outcome> {
+        if let Some(outcome) = given_up(claimed.unknown_since_start) {
+            return Some(outcome);
+        }
+        let (to, email) = match self.recipients.look_up(claimed).await {
+            Lookup::Found(to, email) => (to, email),
+            Lookup::Not(outcome) => return Some(outcome),
+            Lookup::Unavailable => return None,
         };
-        self.finish(claimed, outcome).await;
-        Ended::Settled
+        match build(claimed.id, self.transport.from(), &to, &email, self.clock.now()) {
+            Ok(email) => Some(self.transport.send(claimed.id, &to, email).await),
+            Err(error) => Some(Outcome::Postponed(Answer::new(0, &error.to_string()))),
+        }
     }
 
     /// An attempt that was not made does not count. If this fails, the claim ends with its lease.
@@ -72,9 +86,10 @@ impl Mailer {
     }
 
     async fn finish(&self, claimed: &Claimed, outcome: Outcome) {
-        let failures = u32::try_from(claimed.attempt_count).unwrap_or(1);
+        let failures = u32::try_from(claimed.attempts_since_start).unwrap_or(1);
         let attempt = Attempt {
-            created_at: claimed.created_at,
+            started_at: claimed.started_at,
+            unknown_outcomes: claimed.unknown_since_start,
             now: self.clock.now(),
             backoff: self.settings.retry.delay(failures),
             give_up_after: self.settings.give_up_after,
@@ -88,7 +103,7 @@ impl Mailer {
         tracing::info!(
             state = ?settled.state,
             code = settled.answer.as_ref().map(Answer::code),
-            unknown_outcome = settled.unknown_outcome,
+            unknown_outcome = settled.is_unknown(),
             "an attempt ended"
         );
         let write = Write {
@@ -113,6 +128,18 @@ impl Mailer {
     }
 }
 
+/// A panic ends this attempt alone. What it had done by then nobody knows.
+async fn panic_free(outcome: impl Future<Output = Option<Outcome>>) -> Option<Outcome> {
+    let caught = AssertUnwindSafe(outcome).catch_unwind().await;
+    caught.unwrap_or_else(|_| {
+        tracing::error!("an attempt panicked");
+        Some(Outcome::Unknown(Answer::new(
+            0,
+            "the attempt panicked: a fault of this program",
+        )))
+    })
+}
+
 fn lost(error: &StoreError) {
     tracing::error!(%error, "an outcome could not be recorded: it counts as unknown, and the delivery is tried again");
 }
@@ -124,4 +151,18 @@ fn continue_trace(span: &Span, traceparent: Option<&str>) {
         .into_iter()
         .collect();
     trace_context::continue_from(span, &headers);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn n3_an_attempt_that_panics_is_one_with_an_unknown_outcome() {
+        let accepted = Outcome::Accepted(Answer::new(250, "ok"));
+        let panics = async { panic!("by a test") };
+        assert_eq!(panic_free(async { Some(accepted.clone()) }).await, Some(accepted));
+        assert_eq!(panic_free(async { None }).await, None);
+        assert!(matches!(panic_free(panics).await, Some(Outcome::Unknown(_))));
+    }
 }

@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{MailSettings, Recipients, Transport, attempt::Ended};
-use crate::store::{Claim, Claimed, Store, StoreError};
+use crate::{
+    domain::Rate,
+    store::{Claim, Claimed, Store, StoreError},
+};
 
 /// How long to wait while eligibility or the database is down.
 pub(super) const PAUSES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
@@ -73,57 +76,89 @@ impl Pause {
 
 type Attempts = JoinSet<(Uuid, Option<Ended>)>;
 
+/// What the loop keeps in mind.
+struct Work {
+    attempts: Attempts,
+    /// What the attempts are at.
+    busy: HashSet<Uuid>,
+    pause: Pause,
+    rate: Option<Rate>,
+}
+
 impl Mailer {
     /// Works until `stop`; then claims nothing more, and lets the attempts under way finish.
     pub async fn run(self, stop: CancellationToken) {
         let mailer = Arc::new(self);
-        let (mut attempts, mut busy, mut pause) = (Attempts::new(), HashSet::new(), Pause::new());
+        let rate = mailer.settings.most_per_second;
+        let mut work = Work {
+            attempts: Attempts::new(),
+            busy: HashSet::new(),
+            pause: Pause::new(),
+            rate: rate.map(|most| Rate::new(most, mailer.clock.now())),
+        };
         while !stop.is_cancelled() {
-            if pause.is_over() {
-                match mailer.claim(&busy, &pause).await {
-                    Ok(claimed) => mailer.begin(claimed, &mut attempts, &mut busy),
+            if work.pause.is_over() {
+                match mailer.claim(&mut work).await {
+                    Ok(claimed) => mailer.begin(claimed, &mut work),
                     Err(error) => {
-                        tracing::warn!(%error, failures = pause.failures, "what is due cannot be claimed");
-                        pause.fails();
+                        tracing::warn!(%error, failures = work.pause.failures, "what is due cannot be claimed");
+                        work.pause.fails();
                     }
                 }
             }
+            let rest = mailer.rest(&work);
+            let Work {
+                attempts, busy, pause, ..
+            } = &mut work;
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(Ok(ended)) = attempts.join_next() => note(ended, &mut busy, &mut pause),
+                Some(Ok(ended)) = attempts.join_next() => note(ended, busy, pause),
                 () = mailer.wake.notified(), if pause.is_over() => {}
-                () = mailer.look_again(&pause) => {}
+                () = sleep(rest) => {}
             }
             while let Some(Ok(ended)) = attempts.try_join_next() {
-                note(ended, &mut busy, &mut pause);
+                note(ended, busy, pause);
             }
             if attempts.is_empty() {
                 mailer.transport.close_idle().await;
             }
         }
-        while attempts.join_next().await.is_some() {}
+        while work.attempts.join_next().await.is_some() {}
         mailer.transport.close_all().await;
     }
 
-    async fn look_again(&self, pause: &Pause) {
-        let rest = pause.until.saturating_duration_since(Instant::now());
-        sleep(if rest.is_zero() { self.settings.poll } else { rest }).await;
+    /// How long until it looks again, if nothing happens before.
+    fn rest(&self, work: &Work) -> Duration {
+        let paused = work.pause.until.saturating_duration_since(Instant::now());
+        if !paused.is_zero() {
+            return paused;
+        }
+        let for_rate = work.rate.as_ref().map(|rate| rate.wait(self.clock.now()));
+        for_rate
+            .filter(|wait| !wait.is_zero())
+            .map_or(self.settings.poll, |wait| wait.min(self.settings.poll))
     }
 
-    /// Claims no more than can begin at once; after a failure, one alone, to see whether it works again.
-    async fn claim(&self, busy: &HashSet<Uuid>, pause: &Pause) -> Result<Vec<Claimed>, StoreError> {
-        let free = self.settings.concurrency.saturating_sub(busy.len());
-        let most = if pause.failures == 0 {
+    /// How many may be claimed: no more than can begin at once; after a failure, one alone, to see whether it works again.
+    fn most(&self, work: &Work) -> usize {
+        let free = self.settings.concurrency.saturating_sub(work.busy.len());
+        let most = if work.pause.failures == 0 {
             free
         } else {
-            usize::from(busy.is_empty())
+            usize::from(work.busy.is_empty())
         };
+        let allowed = work.rate.as_ref().map(|rate| rate.available(self.clock.now()));
+        allowed.map_or(most, |allowed| most.min(allowed))
+    }
+
+    async fn claim(&self, work: &mut Work) -> Result<Vec<Claimed>, StoreError> {
+        let most = self.most(work);
         if most == 0 {
             return Ok(Vec::new());
         }
         let now = self.clock.now();
         let lease = TimeDelta::from_std(self.settings.lease).unwrap_or(TimeDelta::MAX);
-        let not: Vec<_> = busy.iter().copied().collect();
+        let not: Vec<_> = work.busy.iter().copied().collect();
         let claim = Claim {
             actor: &self.actor,
             now,
@@ -132,15 +167,19 @@ impl Mailer {
             most,
             not: &not,
         };
-        self.store.claim(claim).await
+        let claimed = self.store.claim(claim).await?;
+        if let Some(rate) = &mut work.rate {
+            rate.take(claimed.len(), now);
+        }
+        Ok(claimed)
     }
 
-    fn begin(self: &Arc<Self>, claimed: Vec<Claimed>, attempts: &mut Attempts, busy: &mut HashSet<Uuid>) {
+    fn begin(self: &Arc<Self>, claimed: Vec<Claimed>, work: &mut Work) {
         for claimed in claimed {
             let (mailer, id) = (Arc::clone(self), claimed.id);
-            busy.insert(id);
-            attempts.spawn(async move {
-                // A panic ends this attempt alone. Its outcome is unknown, and is counted so when the lease ends.
+            work.busy.insert(id);
+            work.attempts.spawn(async move {
+                // A panic while the outcome is recorded leaves it unknown, and it is counted so when the lease ends.
                 (id, AssertUnwindSafe(mailer.attempt(claimed)).catch_unwind().await.ok())
             });
         }

@@ -7,6 +7,7 @@ mod folder;
 mod mailer;
 mod message;
 mod place;
+mod preview;
 mod recipient;
 mod settings;
 mod smtp;
@@ -14,6 +15,7 @@ mod template;
 mod transport;
 
 pub use mailer::Mailer;
+pub use preview::preview;
 pub use recipient::Recipients;
 pub use settings::MailSettings;
 pub use transport::Transport;

@@ -6,6 +6,7 @@ use carepost_runtime::{Backoff, settings::Reader};
 use lettre::Address;
 
 use super::place::Place;
+use crate::domain::Link;
 
 /// Settings of the way that emails go, and of the mailer.
 #[derive(Clone, Debug)]
@@ -19,6 +20,10 @@ pub struct MailSettings {
     pub(super) poll: Duration,
     pub(super) give_up_after: Duration,
     pub(super) retry: Backoff,
+    /// How many emails may go out in a second; none: no limit.
+    pub(super) most_per_second: Option<u32>,
+    /// Where staff read their messages.
+    staff_url: Option<Link>,
 }
 
 impl MailSettings {
@@ -35,7 +40,15 @@ impl MailSettings {
             poll: reader.milliseconds("mail.poll_ms", 10..=60_000),
             give_up_after: Duration::from_secs(3_600 * reader.number("mail.give_up_after_hours", 1..=24 * 30)),
             retry: retry(reader),
+            most_per_second: Some(reader.count("mail.most_per_second", 0..=10_000)).filter(|most| *most > 0),
+            staff_url: reader.optional_parsed("mail.staff_url"),
         }
+    }
+
+    /// Where staff read their messages, if that is known.
+    #[must_use]
+    pub fn staff_url(&self) -> Option<&Link> {
+        self.staff_url.as_ref()
     }
 }
 
@@ -80,11 +93,25 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_left_out() {
+        let good = "from = \"no-reply@example.org\"\nurl = \"smtps://mail\"\n";
+        let settings = read(good).unwrap();
+        assert_eq!((settings.most_per_second, settings.staff_url), (None, None));
+        let settings = read(&format!(
+            "{good}most_per_second = 5\nstaff_url = \"https://emr.example\""
+        ))
+        .unwrap();
+        assert_eq!(settings.most_per_second, Some(5));
+        assert_eq!(settings.staff_url.unwrap().as_str(), "https://emr.example/");
+    }
+
+    #[test]
     fn what_would_harm_is_refused() {
         let good = "from = \"no-reply@example.org\"\n";
         for (lines, key) in [
             ("url = \"https://mail.example.org\"", "mail.url"),
             ("url = \"smtps://mail\"\nlease_seconds = 149", "mail.lease_seconds"),
+            ("url = \"smtps://mail\"\nstaff_url = \"javascript:x\"", "mail.staff_url"),
             (
                 "url = \"smtps://mail\"\nretry_longest_seconds = 59",
                 "mail.retry_longest_seconds",

@@ -59,6 +59,7 @@ fn parse(caller: &Caller, request: &ListDeliveriesRequest) -> Result<Page, Statu
     };
     let state = violations.take("state", convert::state_filter(request.state)).flatten();
     let size = violations.page_size(request.page_size);
+    let (created_from, created_to) = created(&mut violations, request);
     let organization = caller.organization.as_str();
     let list = List::new(&[
         "ListDeliveries",
@@ -66,6 +67,7 @@ fn parse(caller: &Caller, request: &ListDeliveriesRequest) -> Result<Page, Statu
         &request.message_id,
         &request.recipient,
         &request.state.to_string(),
+        &format!("{:?}", (created_from, created_to)),
     ]);
     let after = violations
         .take("page_token", list.position(&request.page_token))
@@ -75,6 +77,8 @@ fn parse(caller: &Caller, request: &ListDeliveriesRequest) -> Result<Page, Statu
         message_id,
         recipient,
         state,
+        created_from,
+        created_to,
     };
     violations.finish(Some(Page {
         filter,
@@ -84,11 +88,21 @@ fn parse(caller: &Caller, request: &ListDeliveriesRequest) -> Result<Page, Statu
     }))
 }
 
-fn recipient(text: &str) -> Result<carepost_identity::PortalUserId, &'static str> {
-    match PersonId::parse(text) {
-        Ok(PersonId::Portal(id)) => Ok(id),
-        _ => Err("must be of the form portal/ID"),
+fn recipient(text: &str) -> Result<PersonId, &'static str> {
+    PersonId::parse(text).map_err(|_| "must be of the form portal/ID or staff/ID")
+}
+
+type Time = Option<DateTime<Utc>>;
+
+/// The span of times.
+fn created(violations: &mut Violations, request: &ListDeliveriesRequest) -> (Time, Time) {
+    let mut read = |field, given: Option<_>| violations.take(field, given.map(convert::time).transpose()).flatten();
+    let from = read("create_time_from", request.create_time_from);
+    let to = read("create_time_to", request.create_time_to);
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        violations.add("create_time_to", "must be later than create_time_from");
     }
+    (from, to)
 }
 
 /// A position as a token holds it: microseconds, which is all that is stored, and the id.
@@ -105,6 +119,7 @@ fn read((micros, id): (i64, String)) -> Result<DeliveryPosition, &'static str> {
 #[cfg(test)]
 mod tests {
     use carepost_identity::{Actor, OrganizationId, ServiceName};
+    use prost_types::Timestamp;
     use tonic_types::StatusExt;
 
     use super::*;
@@ -113,6 +128,7 @@ mod tests {
         Caller {
             organization: OrganizationId::parse(organization).unwrap(),
             actor: Actor::Service(ServiceName::parse("console").unwrap()),
+            expires: DateTime::UNIX_EPOCH,
         }
     }
 
@@ -120,10 +136,15 @@ mod tests {
     fn every_wrong_field_is_named() {
         let request = ListDeliveriesRequest {
             message_id: "x".into(),
-            recipient: "staff/1".into(),
+            recipient: "nurse/1".into(),
             state: 99,
             page_size: 101,
             page_token: "x".into(),
+            create_time_from: Some(Timestamp { seconds: 0, nanos: -1 }),
+            create_time_to: Some(Timestamp {
+                seconds: i64::MAX,
+                nanos: 0,
+            }),
         };
         let refused = parse(&caller("southern"), &request).unwrap_err();
         let details = refused.get_error_details();
@@ -134,7 +155,27 @@ mod tests {
             .iter()
             .map(|v| v.field.as_str())
             .collect();
-        assert_eq!(fields, ["message_id", "recipient", "state", "page_size", "page_token"]);
+        assert_eq!(
+            fields,
+            [
+                "message_id",
+                "recipient",
+                "state",
+                "page_size",
+                "create_time_from",
+                "create_time_to",
+                "page_token"
+            ]
+        );
+        let (later, sooner) = (Timestamp { seconds: 2, nanos: 0 }, Timestamp { seconds: 1, nanos: 0 });
+        for to in [later, sooner] {
+            let request = ListDeliveriesRequest {
+                create_time_from: Some(later),
+                create_time_to: Some(to),
+                ..ListDeliveriesRequest::default()
+            };
+            assert!(parse(&caller("southern"), &request).is_err());
+        }
     }
 
     #[test]
@@ -150,6 +191,22 @@ mod tests {
         let after = parse(&caller("southern"), &next).unwrap().after;
         assert_eq!(after, Some((DateTime::from_timestamp_micros(7).unwrap(), Uuid::nil())));
         assert!(parse(&caller("prairie"), &next).is_err());
-        assert!(parse(&caller("southern"), &ListDeliveriesRequest { state: 3, ..next }).is_err());
+        let since = Some(Timestamp { seconds: 1, nanos: 0 });
+        for other in [
+            ListDeliveriesRequest {
+                state: 3,
+                ..next.clone()
+            },
+            ListDeliveriesRequest {
+                create_time_from: since,
+                ..next.clone()
+            },
+            ListDeliveriesRequest {
+                create_time_to: since,
+                ..next
+            },
+        ] {
+            assert!(parse(&caller("southern"), &other).is_err());
+        }
     }
 }

@@ -1,11 +1,16 @@
 //! Taking what is due.
 
-use carepost_identity::{Actor, ChartId, OrganizationId, PortalUserId};
+use carepost_identity::{Actor, ChartId, OrganizationId, PersonId};
+use carepost_runtime::database::begin;
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::{Store, StoreError, entity::delivery, rows};
+use super::{
+    Store, StoreError,
+    entity::{attempt, delivery},
+    rows,
+};
 
 /// A delivery that is ours to send, until its lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +22,17 @@ pub struct Claimed {
     /// The chart that the message regards, if any.
     pub chart: Option<ChartId>,
     /// To whom.
-    pub recipient: PortalUserId,
+    pub recipient: PersonId,
     /// How many attempts there were, with this one.
     pub attempt_count: i32,
     /// The trace of the event.
     pub traceparent: Option<String>,
-    /// When the delivery was recorded.
-    pub created_at: DateTime<Utc>,
+    /// When the delivery was recorded, or when an operator last made it begin anew.
+    pub started_at: DateTime<Utc>,
+    /// How many attempts there were since then, with this one.
+    pub attempts_since_start: i32,
+    /// How many of them ended without a known outcome.
+    pub unknown_since_start: i32,
     /// Proof that it is ours.
     pub claim: Uuid,
 }
@@ -83,7 +92,7 @@ WHERE (organization, id) IN (
 RETURNING *";
 
 impl Store {
-    /// Claims what is due, longest due first, in one statement.
+    /// Claims what is due, longest due first, and records that an attempt at each has begun.
     ///
     /// # Errors
     /// If the database does not answer. What it may have claimed is due again when its lease ends.
@@ -94,12 +103,29 @@ impl Store {
             _ => CLAIM_POSTGRES,
         };
         let (sql, values) = (sql.replace("{not}", &but_for(claim.not.len())), values(&claim));
-        let statement = Statement::from_sql_and_values(backend, sql, values);
-        let found = self.database.query_all_raw(statement).await?;
-        let claimed = found
-            .iter()
-            .map(|row| rows::claimed(delivery::Model::from_query_result(row, "")?));
-        claimed.collect()
+        let tx = begin(&self.database).await?;
+        let found = tx
+            .query_all_raw(Statement::from_sql_and_values(backend, sql, values))
+            .await?;
+        let found = found.iter().map(|row| delivery::Model::from_query_result(row, ""));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        let begun = found.iter().map(|row| begun(row, claim.now));
+        attempt::Entity::insert_many(begun).exec_without_returning(&tx).await?;
+        tx.commit().await?;
+        found.into_iter().map(rows::claimed).collect()
+    }
+}
+
+fn begun(row: &delivery::Model, now: DateTime<Utc>) -> attempt::ActiveModel {
+    attempt::ActiveModel {
+        organization: Set(row.organization.clone()),
+        delivery: Set(row.id),
+        number: Set(row.attempt_count),
+        begun_at: Set(now),
+        ended_at: Set(None),
+        outcome: Set(None),
+        code: Set(0),
+        answer: Set(String::new()),
     }
 }
 

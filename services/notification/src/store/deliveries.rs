@@ -1,6 +1,6 @@
 //! The list of deliveries.
 
-use carepost_identity::{OrganizationId, PortalUserId};
+use carepost_identity::{OrganizationId, PersonId};
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
@@ -14,9 +14,13 @@ pub struct DeliveryFilter {
     /// Only about this message.
     pub message_id: Option<Uuid>,
     /// Only to this recipient.
-    pub recipient: Option<PortalUserId>,
+    pub recipient: Option<PersonId>,
     /// Only in this state.
     pub state: Option<DeliveryState>,
+    /// Only recorded then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Only recorded before.
+    pub created_to: Option<DateTime<Utc>>,
 }
 
 /// A place in the list: that of the delivery which was recorded then and has this id.
@@ -39,10 +43,16 @@ impl Store {
             .filter(Column::Organization.eq(organization.as_str()))
             .apply_if(filter.message_id, |query, id| query.filter(Column::MessageId.eq(id)))
             .apply_if(filter.recipient.as_ref(), |query, id| {
-                query.filter(Column::Recipient.eq(rows::recipient_text(id)))
+                query.filter(Column::Recipient.eq(id.to_string()))
             })
             .apply_if(filter.state, |query, state| {
                 query.filter(Column::State.eq(rows::state_text(state)))
+            })
+            .apply_if(filter.created_from, |query, time| {
+                query.filter(Column::CreatedAt.gte(time))
+            })
+            .apply_if(filter.created_to, |query, time| {
+                query.filter(Column::CreatedAt.lt(time))
             })
             .apply_if(after, |query, (time, id)| query.filter(before(time, id)))
             .order_by_desc(Column::CreatedAt)

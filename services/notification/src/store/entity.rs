@@ -1,4 +1,4 @@
-//! The table, as sea-orm sees it. It does not leave the store.
+//! The tables, as sea-orm sees them. They do not leave the store.
 
 pub(super) mod delivery {
     use sea_orm::entity::prelude::*;
@@ -25,6 +25,57 @@ pub(super) mod delivery {
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
         pub next_attempt_at: Option<DateTimeUtc>,
+        pub retried_at: Option<DateTimeUtc>,
+        pub retried_by_service: Option<String>,
+        pub retried_by_person: Option<String>,
+        pub attempts_before_retry: i32,
+        pub unknown_before_retry: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod attempt {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "attempt")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organization: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub delivery: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub number: i32,
+        pub begun_at: DateTimeUtc,
+        pub ended_at: Option<DateTimeUtc>,
+        pub outcome: Option<String>,
+        pub code: i32,
+        pub answer: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod preference {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "preference")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organization: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub staff: String,
+        pub email_on_message: bool,
+        pub updated_at: DateTimeUtc,
+        pub updated_by_service: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

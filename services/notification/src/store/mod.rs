@@ -1,13 +1,15 @@
 //! The ledger of emails on disk, in PostgreSQL or SQLite. One file for each transaction or read; what comes out is of the
-//! domain. Every write is one statement, and only the claim has two forms of SQL.
+//! domain. Every write is one transaction, and only the claim has two forms of SQL.
 
 mod claim;
 mod deliveries;
 mod entity;
 mod finish;
 mod get;
+mod preferences;
 mod record;
 mod release;
+mod retry;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -26,13 +28,12 @@ pub struct Store {
     database: DatabaseConnection,
 }
 
-/// Who writes, for whom and when: every transaction is given it, so that an audit trail can be added beside each write.
+/// Who writes, for whom and when: every transaction is given it.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
     /// The organization.
     pub organization: &'a OrganizationId,
     /// Who acts, and on whose behalf.
-    #[expect(dead_code, reason = "an audit trail will be written from it")]
     pub actor: &'a Actor,
     /// When.
     pub now: DateTime<Utc>,

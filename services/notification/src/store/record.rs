@@ -33,7 +33,7 @@ fn row(write: Write<'_>, new: &NewDelivery, traceparent: Option<&str>) -> delive
         event_id: Set(new.event_id),
         message_id: Set(new.message_id),
         chart_id: Set(new.chart.as_ref().map(ToString::to_string)),
-        recipient: Set(rows::recipient_text(&new.recipient)),
+        recipient: Set(new.recipient.to_string()),
         state: Set(rows::state_text(DeliveryState::Pending).to_owned()),
         attempt_count: Set(0),
         unknown_outcome_count: Set(0),
@@ -45,5 +45,10 @@ fn row(write: Write<'_>, new: &NewDelivery, traceparent: Option<&str>) -> delive
         created_at: Set(write.now),
         updated_at: Set(write.now),
         next_attempt_at: Set(Some(write.now)),
+        retried_at: Set(None),
+        retried_by_service: Set(None),
+        retried_by_person: Set(None),
+        attempts_before_retry: Set(0),
+        unknown_before_retry: Set(0),
     }
 }

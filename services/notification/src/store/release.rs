@@ -1,8 +1,13 @@
 //! Giving a claim back, when nothing was tried.
 
+use carepost_runtime::database::begin;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 
-use super::{Claimed, Store, StoreError, Write, entity::delivery, rows};
+use super::{
+    Claimed, Store, StoreError, Write,
+    entity::{attempt, delivery},
+    rows,
+};
 use crate::domain::DeliveryState;
 
 impl Store {
@@ -17,6 +22,7 @@ impl Store {
         } else {
             DeliveryState::Pending
         };
+        let tx = begin(&self.database).await?;
         let released = delivery::Entity::update_many()
             .col_expr(delivery::Column::State, Expr::value(rows::state_text(state)))
             .col_expr(
@@ -29,8 +35,14 @@ impl Store {
             .filter(delivery::Column::Id.eq(claimed.id))
             .filter(delivery::Column::Claim.eq(claimed.claim))
             .filter(delivery::Column::State.eq(rows::state_text(DeliveryState::Sending)))
-            .exec(&self.database)
+            .exec(&tx)
             .await?;
-        Ok(released.rows_affected == 1)
+        if released.rows_affected == 0 {
+            return Ok(false);
+        }
+        let number = (write.organization.to_string(), claimed.id, claimed.attempt_count);
+        attempt::Entity::delete_by_id(number).exec(&tx).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }

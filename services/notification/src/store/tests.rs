@@ -1,6 +1,6 @@
 //! Claims, on a real PostgreSQL and on SQLite.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use carepost_identity::{OrganizationId, PortalUserId, ServiceName};
 use carepost_notification_migration::Migrator;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::{Answer, DeliveryState, MessageSent, Settled},
+    domain::{Answer, AttemptOutcome, DeliveryState, MessageSent, Settled},
     settings::DEFAULTS,
 };
 
@@ -124,7 +124,8 @@ impl Ledger {
             chart: None,
         };
         let write = Write { now, ..self.write(0) };
-        self.store.record(write, &event.deliveries(), None).await.unwrap()
+        let deliveries = event.deliveries(&BTreeSet::new());
+        self.store.record(write, &deliveries, None).await.unwrap()
     }
 
     /// Claims for ten seconds.
@@ -152,7 +153,7 @@ fn sent() -> Settled {
     Settled {
         state: DeliveryState::Sent,
         next_attempt_at: None,
-        unknown_outcome: false,
+        outcome: AttemptOutcome::Accepted,
         answer: Some(Answer::new(250, "ok")),
         suppression_reason: None,
     }
@@ -270,7 +271,7 @@ async fn times_are_compared_to_the_microsecond_however_they_are_written(column: 
             not: &[],
         };
         let claimed = ledger.store.claim(claim).await.unwrap();
-        let created: Vec<_> = claimed.iter().map(|one| one.created_at).collect();
+        let created: Vec<_> = claimed.iter().map(|one| one.started_at).collect();
         assert_eq!(created, [now], "what comes later is not due");
     }
     ledger.clear().await;

@@ -7,8 +7,9 @@ use std::{
 };
 
 use carepost_proto::eligibility::v1::{
-    AccountStatus, BatchCheckEligibilityRequest, BatchCheckEligibilityResponse, Brand, CheckEligibilityRequest,
-    CheckEligibilityResponse, GetEmailRecipientRequest, GetEmailRecipientResponse, ListEligibleRecipientsRequest,
+    AccountStatus, BatchCheckEligibilityRequest, BatchCheckEligibilityResponse, BatchGetNamesRequest,
+    BatchGetNamesResponse, Brand, CheckEligibilityRequest, CheckEligibilityResponse, GetComposeOptionsRequest,
+    GetComposeOptionsResponse, GetEmailRecipientRequest, GetEmailRecipientResponse, ListEligibleRecipientsRequest,
     ListEligibleRecipientsResponse,
     eligibility_service_server::{EligibilityService, EligibilityServiceServer},
 };
@@ -18,13 +19,13 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-/// Portal users by organization and id, and the trace context of each call.
+/// Persons by organization and name, and the trace context of each call.
 #[derive(Clone, Default)]
 pub struct StubEligibility(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    portal_users: HashMap<(String, String), GetEmailRecipientResponse>,
+    persons: HashMap<(String, String), GetEmailRecipientResponse>,
     traces: Vec<String>,
 }
 
@@ -45,11 +46,17 @@ pub fn active(email: &str) -> GetEmailRecipientResponse {
 impl StubEligibility {
     /// Puts a portal user into the directory.
     pub fn put(&self, organization: &str, portal_user: &str, answer: GetEmailRecipientResponse) {
-        self.0
-            .lock()
-            .unwrap()
-            .portal_users
-            .insert((organization.to_owned(), portal_user.to_owned()), answer);
+        self.put_person(organization, format!("portal/{portal_user}"), answer);
+    }
+
+    /// Puts a member of staff into it.
+    pub fn put_staff(&self, organization: &str, staff: &str, answer: GetEmailRecipientResponse) {
+        self.put_person(organization, format!("staff/{staff}"), answer);
+    }
+
+    fn put_person(&self, organization: &str, person: String, answer: GetEmailRecipientResponse) {
+        let key = (organization.to_owned(), person);
+        self.0.lock().unwrap().persons.insert(key, answer);
     }
 
     /// The trace contexts of the calls so far.
@@ -80,19 +87,33 @@ impl EligibilityService for StubEligibility {
     ) -> Result<Response<GetEmailRecipientResponse>, Status> {
         let metadata = |name: &str| request.metadata().get(name).unwrap().to_str().unwrap().to_owned();
         assert_eq!(metadata("authorization"), "Bearer a token of our own");
-        let asked = (
-            metadata("carepost-organization"),
-            request.get_ref().portal_user_id.clone(),
-        );
+        let question = request.get_ref();
+        let staff = question.staff_id.as_ref().map(|id| format!("staff/{id}"));
+        let person = staff.unwrap_or_else(|| format!("portal/{}", question.portal_user_id));
+        let asked = (metadata("carepost-organization"), person);
         let mut known = self.0.lock().unwrap();
         let trace = request.metadata().get("traceparent");
         known
             .traces
             .extend(trace.map(|trace| trace.to_str().unwrap().to_owned()));
-        let known = known.portal_users.get(&asked).cloned();
+        let known = known.persons.get(&asked).cloned();
         known
             .map(Response::new)
-            .ok_or_else(|| Status::not_found("no such portal user"))
+            .ok_or_else(|| Status::not_found("no such person"))
+    }
+
+    async fn get_compose_options(
+        &self,
+        _: Request<GetComposeOptionsRequest>,
+    ) -> Result<Response<GetComposeOptionsResponse>, Status> {
+        Err(Status::unimplemented("not asked here"))
+    }
+
+    async fn batch_get_names(
+        &self,
+        _: Request<BatchGetNamesRequest>,
+    ) -> Result<Response<BatchGetNamesResponse>, Status> {
+        Err(Status::unimplemented("not asked here"))
     }
 
     async fn check_eligibility(

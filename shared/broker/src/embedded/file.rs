@@ -10,7 +10,7 @@ use std::{
 use carepost_runtime::database;
 use sea_orm::DatabaseConnection;
 use tokio::{
-    sync::{Mutex as AsyncMutex, watch},
+    sync::{Mutex as AsyncMutex, broadcast, watch},
     time::timeout,
 };
 
@@ -26,6 +26,9 @@ use crate::{
 /// The files that this process has, by their canonical paths.
 static OPEN: AsyncMutex<Option<HashMap<PathBuf, Weak<BrokerFile>>>> = AsyncMutex::const_new(None);
 
+/// The most events that wait for a listener.
+const UNHEARD: usize = 4_096;
+
 /// The broker's file. It is this process's until the last of its publishers and consumers has gone.
 pub(super) struct BrokerFile {
     /// Has one connection: every statement and transaction waits for the one before.
@@ -36,6 +39,8 @@ pub(super) struct BrokerFile {
     held: Mutex<HashSet<i64>>,
     /// Told whenever there may be a message for somebody.
     pub(super) changed: watch::Sender<()>,
+    /// What was published, for listeners. They take it at once; for one that cannot, the oldest goes.
+    published: broadcast::Sender<Arc<Event>>,
     /// How long a statement or transaction may take.
     pub(super) limit: Duration,
     /// Last, so that SQLite's connection goes first.
@@ -67,6 +72,7 @@ impl BrokerFile {
             claiming: AsyncMutex::new(()),
             held: Mutex::default(),
             changed: watch::Sender::new(()),
+            published: broadcast::Sender::new(UNHEARD),
             limit,
             _lock: lock,
         });
@@ -74,7 +80,14 @@ impl BrokerFile {
         Ok(file)
     }
 
-    /// Puts each event into every queue that is bound for it, all in one transaction. An event whose queue is full is refused.
+    /// The file of this canonical path, if this process has it open.
+    pub(super) async fn shared(path: &Path) -> Option<Arc<Self>> {
+        let open = OPEN.lock().await;
+        open.as_ref()?.get(path).and_then(Weak::upgrade)
+    }
+
+    /// Puts each event into every queue that is bound for it, all in one transaction, and tells listeners. An event whose
+    /// queue is full is refused.
     pub(super) async fn publish(
         &self,
         topology: &Topology,
@@ -93,7 +106,11 @@ impl BrokerFile {
         let (mut rows, mut outcomes) = (Vec::new(), Vec::new());
         for event in batch {
             let bound: Vec<_> = topology.bound_for(event.kind).collect();
-            let outcome = reserve(&mut room, &bound);
+            let outcome = if event.kind.is_hint() {
+                Ok(())
+            } else {
+                reserve(&mut room, &bound)
+            };
             if outcome.is_ok() {
                 rows.extend(bound.iter().map(|queue| (queue.name.as_str(), event)));
             }
@@ -102,7 +119,23 @@ impl BrokerFile {
         table::insert(&transaction, &rows).await?;
         transaction.commit().await?;
         self.changed.send_replace(());
+        self.tell(batch, &outcomes);
         Ok(outcomes)
+    }
+
+    fn tell(&self, batch: &[Event], outcomes: &[Result<(), PublishError>]) {
+        if self.published.receiver_count() == 0 {
+            return;
+        }
+        for (event, _) in batch.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok()) {
+            // Fails if the last listener has just gone.
+            let _ = self.published.send(Arc::new(event.clone()));
+        }
+    }
+
+    /// Hears of every event whose publication is confirmed from now on.
+    pub(super) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.published.subscribe()
     }
 
     /// Moves a message to the dead letters.
@@ -153,8 +186,8 @@ mod tests {
     #[test]
     fn an_event_takes_a_place_in_all_of_its_queues_or_in_none() {
         let topology = Topology::default();
-        let [first, second] = topology.queues() else {
-            panic!("there are two");
+        let [first, second, ..] = topology.queues() else {
+            panic!("there are three");
         };
         let mut room = HashMap::from([(first.name.as_str(), 2), (second.name.as_str(), 1)]);
         assert!(reserve(&mut room, &[first, second]).is_ok());

@@ -158,7 +158,7 @@ pub(super) async fn bury(
     transaction.execute_raw(statement(BURY, values)).await.map(drop)
 }
 
-fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
+pub(super) fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }
 

@@ -12,16 +12,17 @@ use crate::publisher::PublishError;
 pub(super) struct Outgoing<'a> {
     pub exchange: ShortString,
     pub routing_key: ShortString,
-    /// Unlike that of any other message under way on the channel.
-    pub message_id: String,
+    /// Their `message_id` is unlike that of any other message of the batch.
     pub properties: BasicProperties,
+    /// Whether it is a failure if no queue takes it.
+    pub mandatory: bool,
     pub body: &'a [u8],
 }
 
 impl Outgoing<'_> {
     async fn publish(&self, channel: &Channel) -> lapin::Result<Confirmation> {
         let options = BasicPublishOptions {
-            mandatory: true,
+            mandatory: self.mandatory,
             ..BasicPublishOptions::default()
         };
         let (exchange, key) = (self.exchange.clone(), self.routing_key.clone());
@@ -56,17 +57,21 @@ pub(super) async fn publish_all(
         let _ = returned.note(confirmation);
     }
     for (outcome, message) in outcomes.iter_mut().zip(batch) {
-        if returned.0.contains(&message.message_id) {
+        if returned.may_be(message) {
             *outcome = Err(PublishError::Unroutable);
         }
     }
     outcomes
 }
 
-/// The ids of messages that came back. When the broker confirms several at once, lapin hands a returned message to any one
-/// of them: only its id tells which message it is.
+/// What came back. When the broker confirms several at once, lapin hands a returned message to any one of them: only its id
+/// tells which message it is.
 #[derive(Default)]
-struct Returned(HashSet<String>);
+struct Returned {
+    ids: HashSet<String>,
+    /// Whether one came back that has no id: it may be any that has none.
+    nameless: bool,
+}
 
 impl Returned {
     fn note(&mut self, confirmation: lapin::Result<Confirmation>) -> Result<(), PublishError> {
@@ -77,10 +82,19 @@ impl Returned {
             Confirmation::NotRequested => Err(PublishError::Unconfirmed),
         };
         if let Some(message) = confirmation.take_message() {
-            let id = message.properties.message_id().as_ref();
-            self.0.extend(id.map(|id| id.as_str().to_owned()));
+            match message.properties.message_id() {
+                Some(id) => self.ids.extend([id.as_str().to_owned()]),
+                None => self.nameless = true,
+            }
         }
         outcome
+    }
+
+    fn may_be(&self, message: &Outgoing<'_>) -> bool {
+        match message.properties.message_id() {
+            Some(id) => self.ids.contains(id.as_str()),
+            None => self.nameless,
+        }
     }
 }
 
@@ -95,19 +109,25 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn of_a_batch_exactly_what_has_no_queue_is_unroutable() {
-        let servers = Servers::ensure().await;
+    /// A channel in confirm mode, the connection that keeps it, and a queue of its own.
+    async fn channel(servers: &Servers, hint: &str) -> (Connection, Channel, String) {
         let connection = Connection::connect(&servers.amqp_url(), ConnectionProperties::default())
             .await
             .unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        let (name, options) = (servers.unique_prefix("mixed"), QueueDeclareOptions::exclusive());
+        let (name, options) = (servers.unique_prefix(hint), QueueDeclareOptions::exclusive());
         channel
             .queue_declare(name.as_str().into(), options, FieldTable::default())
             .await
             .unwrap();
+        (connection, channel, name)
+    }
+
+    #[tokio::test]
+    async fn of_a_batch_exactly_what_has_no_queue_is_unroutable() {
+        let servers = Servers::ensure().await;
+        let (_connection, channel, name) = channel(&servers, "mixed").await;
         let message = |index: usize| Outgoing {
             exchange: "".into(),
             routing_key: if index % 7 == 3 {
@@ -115,8 +135,8 @@ mod tests {
             } else {
                 name.as_str().into()
             },
-            message_id: index.to_string(),
             properties: BasicProperties::default().with_message_id(index.to_string().into()),
+            mandatory: true,
             body: b"",
         };
         for first in (0..20).map(|batch| batch * 300) {
@@ -131,6 +151,26 @@ mod tests {
                     ),
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_without_an_id_that_has_no_queue_is_unroutable() {
+        let servers = Servers::ensure().await;
+        let (_connection, channel, name) = channel(&servers, "nameless").await;
+        let message = |queue: &str, mandatory| Outgoing {
+            exchange: "".into(),
+            routing_key: queue.into(),
+            properties: BasicProperties::default(),
+            mandatory,
+            body: b"",
+        };
+        let outcome = async |message| publish_all(&channel, &[message], Duration::from_secs(10)).await.pop();
+        for _ in 0..3 {
+            assert!(matches!(outcome(message(&name, true)).await, Some(Ok(()))));
+            let nowhere = outcome(message("nowhere", true)).await;
+            assert!(matches!(nowhere, Some(Err(PublishError::Unroutable))), "{nowhere:?}");
+            assert!(matches!(outcome(message("nowhere", false)).await, Some(Ok(()))));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     confirm::{self, Outgoing},
     declare::short,
     link::Link,
+    properties::PERSISTENT,
 };
 use crate::{
     error::BrokerError,
@@ -18,9 +19,6 @@ use crate::{
     publisher::PublishError,
     settings::BrokerSettings,
 };
-
-/// AMQP's mark of a message that must survive a restart of the broker.
-pub(super) const PERSISTENT: u8 = 2;
 
 /// Whether the next try needs a new connection: after [`PublishError::Unroutable`] too, since a binding must have gone and
 /// each new connection declares the topology.
@@ -98,8 +96,8 @@ impl RabbitPublisher {
         Outgoing {
             exchange: short(self.settings.topology.events()),
             routing_key: event.kind.routing_key().into(),
-            message_id: event.id.to_string(),
             properties: properties(event),
+            mandatory: !event.kind.is_hint(),
             body: &event.payload,
         }
     }

@@ -4,10 +4,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use lapin::{
-    BasicProperties, Channel,
+    Channel,
     message::Delivery,
     options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
-    types::{AMQPValue, FieldTable, ShortString},
+    types::{FieldTable, ShortString},
     uri::AMQPUri,
 };
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{dead_letter::DeadLetters, link::Link};
+use super::{burial::Burial, letter::ROUTING_KEY, link::Link, properties::header};
 use crate::{
     consumer::{
         ConsumerSettings, Death, Received, Verdict, Work,
@@ -37,7 +37,7 @@ type Handlers = JoinSet<Result<(), BrokerError>>;
 pub(crate) async fn run<H, F>(
     (uri, broker): (&AMQPUri, &BrokerSettings),
     settings: &ConsumerSettings,
-    (work, letters): (&Arc<Work<H>>, &Arc<DeadLetters>),
+    (work, burial): (&Arc<Work<H>>, &Arc<Burial>),
     stop: &CancellationToken,
 ) -> Result<(), BrokerError>
 where
@@ -51,8 +51,8 @@ where
     let ended = CancellationToken::new();
     let mut handlers = JoinSet::new();
     let start = |handlers: &mut Handlers, delivery| {
-        let (work, letters) = (work.clone(), letters.clone());
-        handlers.spawn(handle(work, letters, delivery, settings.queue.clone(), ended.clone()));
+        let (work, burial) = (work.clone(), burial.clone());
+        handlers.spawn(handle(work, burial, delivery, settings.queue.clone(), ended.clone()));
     };
     let subscribing = timeout(broker.connect_timeout, subscribe(&link.channel, settings));
     let result = match subscribing.await.unwrap_or(Err(BrokerError::Timeout)) {
@@ -111,7 +111,7 @@ async fn consume(
 /// Handles one message to its end.
 async fn handle<H, F>(
     work: Arc<Work<H>>,
-    letters: Arc<DeadLetters>,
+    burial: Arc<Burial>,
     mut delivery: Delivery,
     queue: String,
     ended: CancellationToken,
@@ -125,7 +125,7 @@ where
     async {
         let bury = async |reason: String| {
             let death = Death::new(&reason, &queue, work.clock.now());
-            letters.publish(&delivery, &received.body, &death).await
+            burial.publish(&delivery, &received.body, &death).await
         };
         if settle::settle(&work, &received, bury, &ended).await == Settled::Abandoned {
             return Ok(());
@@ -150,17 +150,10 @@ fn received(delivery: &mut Delivery) -> Received {
         body,
         message_id: properties.message_id().as_ref().map(|id| id.as_str().to_owned()),
         message_type: properties.kind().as_ref().map(|kind| kind.as_str().to_owned()),
-        routing_key: delivery.routing_key.as_str().to_owned(),
+        // A dead letter that was sent back has it in a header: AMQP's own names the queue then.
+        routing_key: header(properties, ROUTING_KEY).unwrap_or_else(|| delivery.routing_key.to_string()),
         trace: TraceHeaders::new(header(properties, TRACEPARENT), header(properties, TRACESTATE)),
         redelivered: delivery.redelivered,
-    }
-}
-
-fn header(properties: &BasicProperties, name: &str) -> Option<String> {
-    match properties.headers().as_ref()?.inner().get(name)? {
-        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
-        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
-        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::Path, time::Duration};
 
 use carepost_broker::{
     consumer::{DEAD_QUEUE, DEAD_REASON, DEAD_TIME},
+    event::Event,
     outbox::create_table,
     publisher::Publisher,
     settings::BrokerSettings,
@@ -12,9 +13,9 @@ use carepost_broker::{
 use carepost_runtime::database;
 use carepost_testkit::Servers;
 use lapin::{
-    Channel, Connection, ConnectionProperties,
-    options::{BasicGetOptions, QueueDeclareOptions},
-    types::FieldTable,
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
 };
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, QueryResult, Statement,
@@ -24,6 +25,8 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use super::eventually;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -191,6 +194,31 @@ impl Window {
         let options = BasicGetOptions { no_ack: true };
         let got = self.channel().basic_get(queue.into(), options).await.unwrap();
         Some(got?.delivery)
+    }
+
+    /// Puts an event among the dead letters, as one of a queue that is no more.
+    pub async fn stray(&self, broker: &BrokerSettings, event: &Event) {
+        let dead = broker.topology().dead_letters();
+        match self {
+            Self::RabbitMq(_, channel) => {
+                let before = self.ready(dead).await;
+                let mut headers = FieldTable::default();
+                headers.insert(DEAD_QUEUE.into(), AMQPValue::LongString("elsewhere".into()));
+                let properties = BasicProperties::default().with_headers(headers);
+                let (options, body) = (BasicPublishOptions::default(), event.payload.as_slice());
+                let publishing = channel.basic_publish(dead.into(), "message.sent".into(), options, body, properties);
+                publishing.await.unwrap();
+                eventually("a stray letter", || async { self.ready(dead).await > before }).await;
+            }
+            Self::Embedded(db) => {
+                let sql = "INSERT INTO message \
+                    (queue, message_id, message_type, routing_key, occurred_at, body, dead_queue) \
+                    VALUES ($1, 'stray', '', 'message.sent', '', $2, 'elsewhere')";
+                let values = [dead.into(), event.payload.clone().into()];
+                let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+                db.execute_raw(statement).await.unwrap();
+            }
+        }
     }
 
     /// Takes all messages, counted by id.

@@ -83,12 +83,16 @@ impl Authenticator {
                 if !allowed.contain(&organization) || named.is_some_and(|named| named != organization.as_str()) {
                     return Err(organization_not_allowed());
                 }
-                if act_as.is_some() || !access.person {
+                if act_as.is_some() {
+                    return Err(for_oneself_alone());
+                }
+                if !access.person {
                     return Err(caller_not_allowed());
                 }
                 Ok(Caller {
                     organization,
                     actor: Actor::Person(person),
+                    expires: claims.accepted_until(),
                 })
             }
             Bearer::Service(service) => {
@@ -98,6 +102,7 @@ impl Authenticator {
                 Ok(Caller {
                     organization,
                     actor: service_actor(service, act_as, access)?,
+                    expires: claims.accepted_until(),
                 })
             }
         }
@@ -206,6 +211,12 @@ fn metadata<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S
 fn organization_not_allowed() -> Status {
     let message = "this caller may not speak for the organization, or named none in carepost-organization";
     status::refusal(ErrorReason::OrganizationNotAllowed, message)
+}
+
+fn for_oneself_alone() -> Status {
+    let message =
+        "a person's token speaks for that person alone: leave carepost-act-as out, or relay with a service's token";
+    status::refusal(ErrorReason::CallerNotAllowed, message)
 }
 
 fn caller_not_allowed() -> Status {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use carepost_runtime::Clock;
+use chrono::{DateTime, Utc};
 use jsonwebtoken::{Validation, dangerous::insecure_decode_claims, decode, decode_header};
 use quick_cache::sync::Cache;
 use serde::Deserialize;
@@ -26,6 +27,13 @@ pub(super) struct Claims {
     exp: i64,
     #[serde(default)]
     nbf: i64,
+}
+
+impl Claims {
+    /// The last moment at which the token is accepted.
+    pub fn accepted_until(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.exp.saturating_add(LEEWAY), 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
 }
 
 /// Why a token is not accepted.

@@ -44,7 +44,42 @@ pub enum Behaviour {
     DropAfterData,
     /// Keeps the mail, then says nothing until the client gives up or the server stops.
     Hang,
+    /// Keeps the mail, then closes the connection in the middle of a good answer: the client cannot know.
+    HalfAnswer,
 }
+
+/// Where a dialogue stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The server has yet to greet.
+    Greeting,
+    /// The client has said EHLO.
+    Hello,
+    /// It has named the sender.
+    Sender,
+    /// It has named a recipient.
+    Recipient,
+    /// It wants to send the data.
+    Data,
+}
+
+/// What the server does to a whole connection, whoever the recipients are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conduct {
+    /// Talks as it should.
+    Usual,
+    /// As it should, but every answer comes byte by byte.
+    InPieces,
+    /// Answers this stage with this code (4xx or 5xx) and text, each time; at the greeting it then closes.
+    Refuse(Stage, u16, String),
+    /// Says nothing any more from this stage on, until the client gives up or the server stops.
+    Hang(Stage),
+    /// Closes the connection at this stage, without an answer.
+    Drop(Stage),
+}
+
+/// Decides by connection: 1 for the first, and so on.
+pub type ConnectionScript = Box<dyn Fn(u64) -> Conduct + Send + Sync>;
 
 /// Decides by recipient and attempt: 1 when the server hears of the recipient for the first time, and so on.
 pub type Script = Box<dyn Fn(&str, u32) -> Behaviour + Send + Sync>;
@@ -93,6 +128,7 @@ pub struct SmtpServer {
 struct Shared {
     mails: watch::Sender<Vec<Mail>>,
     script: Mutex<Script>,
+    connection_script: Mutex<ConnectionScript>,
     attempts: Mutex<HashMap<String, u32>>,
     refusing: AtomicBool,
     connections: AtomicU64,
@@ -104,6 +140,14 @@ impl SmtpServer {
     /// # Panics
     /// If the port is taken.
     pub async fn start(options: Options) -> Self {
+        Self::start_as(options, Certificate::generate()).await
+    }
+
+    /// As [`SmtpServer::start`], with this certificate.
+    ///
+    /// # Panics
+    /// If the port is taken.
+    pub async fn start_as(options: Options, certificate: Certificate) -> Self {
         let port = if options.port == 0 {
             ports::free_port()
         } else {
@@ -112,6 +156,7 @@ impl SmtpServer {
         let shared = Shared {
             mails: watch::Sender::new(Vec::new()),
             script: Mutex::new(Box::new(|_, _| Behaviour::Accept)),
+            connection_script: Mutex::new(Box::new(|_| Conduct::Usual)),
             attempts: Mutex::default(),
             refusing: AtomicBool::new(false),
             connections: AtomicU64::new(0),
@@ -119,7 +164,7 @@ impl SmtpServer {
         let server = Self {
             address: (Ipv4Addr::LOCALHOST, port).into(),
             security: options.security,
-            certificate: Certificate::generate(),
+            certificate,
             shared: Arc::new(shared),
             running: Mutex::new(None),
         };
@@ -150,6 +195,11 @@ impl SmtpServer {
     /// Replaces the script, for recipients named from now on.
     pub fn script(&self, script: impl Fn(&str, u32) -> Behaviour + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Replaces the script of connections, for those that come from now on.
+    pub fn script_connections(&self, script: impl Fn(u64) -> Conduct + Send + Sync + 'static) {
+        *self.shared.connection_script.lock().unwrap() = Box::new(script);
     }
 
     /// Whether new connections are answered with 421, from now on.
@@ -274,23 +324,27 @@ where
 }
 
 async fn serve(stream: TcpStream, security: Security, certificate: Certificate, shared: Arc<Shared>) -> io::Result<()> {
-    shared.connections.fetch_add(1, Ordering::SeqCst);
+    let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
     let place = PLACES.try_acquire();
-    let refused = place.is_err() || shared.refusing.load(Ordering::SeqCst);
+    let conduct = if place.is_err() || shared.refusing.load(Ordering::SeqCst) {
+        Conduct::Refuse(Stage::Greeting, 421, "localhost not now".to_owned())
+    } else {
+        shared.connection_script.lock().unwrap()(number)
+    };
     if security == Security::Tls {
         let stream = certificate.accept(stream).await?;
-        return Session::new(stream, shared, false)
-            .greet_and_run(refused)
+        return Session::new(stream, shared, conduct, false)
+            .greet_and_run()
             .await
             .map(drop);
     }
     let offers_tls = security == Security::StartTls;
-    let Some(stream) = Session::new(stream, shared.clone(), offers_tls)
-        .greet_and_run(refused)
+    let Some(stream) = Session::new(stream, shared.clone(), conduct.clone(), offers_tls)
+        .greet_and_run()
         .await?
     else {
         return Ok(());
     };
     let stream = certificate.accept(stream).await?;
-    Session::new(stream, shared, false).run().await.map(drop)
+    Session::new(stream, shared, conduct, false).run().await.map(drop)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::line::{LONGEST_DATA, read_data, read_line};
-use super::{Behaviour, Mail, Shared, mail};
+use super::{Behaviour, Conduct, Mail, Shared, Stage, mail};
 
 const MAX_RECIPIENTS: usize = 100;
 
@@ -14,31 +14,44 @@ const MAX_RECIPIENTS: usize = 100;
 pub(super) struct Session<S> {
     stream: BufReader<S>,
     shared: Arc<Shared>,
+    conduct: Conduct,
     /// It must go over to TLS before it can send mail.
     offers_tls: bool,
     from: Option<String>,
     to: Vec<(String, Behaviour)>,
 }
 
+/// What has become of a stage.
+enum Turn {
+    /// Nothing: it goes on as usual.
+    Usual,
+    /// It was answered.
+    Answered,
+    /// The connection ends.
+    Over,
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    pub(super) fn new(stream: S, shared: Arc<Shared>, offers_tls: bool) -> Self {
+    pub(super) fn new(stream: S, shared: Arc<Shared>, conduct: Conduct, offers_tls: bool) -> Self {
         Self {
             stream: BufReader::new(stream),
             shared,
+            conduct,
             offers_tls,
             from: None,
             to: Vec::new(),
         }
     }
 
-    /// Greets, or refuses, then as [`Session::run`].
-    pub(super) async fn greet_and_run(mut self, refused: bool) -> io::Result<Option<S>> {
-        if refused {
-            self.reply("421 localhost not now").await?;
-            return Ok(None);
+    /// Greets, or does not, then as [`Session::run`].
+    pub(super) async fn greet_and_run(mut self) -> io::Result<Option<S>> {
+        match self.turn(Stage::Greeting).await? {
+            Turn::Usual => {
+                self.reply("220 localhost ESMTP test").await?;
+                self.run().await
+            }
+            Turn::Answered | Turn::Over => Ok(None),
         }
-        self.reply("220 localhost ESMTP test").await?;
-        self.run().await
     }
 
     /// Talks until the client leaves, or gives the stream back when it is to go over to TLS.
@@ -50,7 +63,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Err(error) => return self.reply_to_fault(error).await,
             };
             let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
-            match verb.to_ascii_uppercase().as_str() {
+            let verb = verb.to_ascii_uppercase();
+            if let Some(stage) = stage(&verb) {
+                match self.turn(stage).await? {
+                    Turn::Usual => {}
+                    Turn::Answered => continue,
+                    Turn::Over => return Ok(None),
+                }
+            }
+            match verb.as_str() {
                 "EHLO" | "HELO" => self.hello().await?,
                 "STARTTLS" if self.offers_tls => return self.hand_over().await.map(Some),
                 "NOOP" => self.reply("250 2.0.0 ok").await?,
@@ -71,6 +92,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 _ => self.reply("502 5.5.1 unknown command").await?,
             }
         }
+    }
+
+    /// Does what the conduct says at this stage.
+    async fn turn(&mut self, stage: Stage) -> io::Result<Turn> {
+        match self.conduct.clone() {
+            Conduct::Refuse(at, code, text) if at == stage => {
+                self.reply(&format!("{code} {text}")).await?;
+                Ok(Turn::Answered)
+            }
+            Conduct::Hang(at) if at == stage => self.hang().await.map(|()| Turn::Over),
+            Conduct::Drop(at) if at == stage => Ok(Turn::Over),
+            _ => Ok(Turn::Usual),
+        }
+    }
+
+    /// Until the client leaves.
+    async fn hang(&mut self) -> io::Result<()> {
+        while read_line(&mut self.stream).await?.is_some() {}
+        Ok(())
     }
 
     async fn hello(&mut self) -> io::Result<()> {
@@ -156,7 +196,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Behaviour::Hang => {
                 self.keep(data, false);
-                while read_line(&mut self.stream).await?.is_some() {}
+                return self.hang().await.map(|()| false);
+            }
+            Behaviour::HalfAnswer => {
+                self.keep(data, false);
+                self.stream.write_all(b"250 2.0.0 ta").await?;
+                self.stream.flush().await?;
                 return Ok(false);
             }
             Behaviour::Accept | Behaviour::RefuseRecipient(..) => self.accept(data).await?,
@@ -196,8 +241,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn reply(&mut self, text: &str) -> io::Result<()> {
-        self.stream.write_all(format!("{text}\r\n").as_bytes()).await?;
-        self.stream.flush().await
+        let text = format!("{text}\r\n");
+        let longest = if self.conduct == Conduct::InPieces { 1 } else { text.len() };
+        for piece in text.as_bytes().chunks(longest) {
+            self.stream.write_all(piece).await?;
+            self.stream.flush().await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+fn stage(verb: &str) -> Option<Stage> {
+    match verb {
+        "EHLO" | "HELO" => Some(Stage::Hello),
+        "MAIL" => Some(Stage::Sender),
+        "RCPT" => Some(Stage::Recipient),
+        "DATA" => Some(Stage::Data),
+        _ => None,
     }
 }
 

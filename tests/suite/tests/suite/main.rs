@@ -9,13 +9,18 @@
 
 mod authorization;
 mod commands;
+mod compose;
 mod crashes;
 mod documents;
+mod hospital;
 mod imports;
 mod layering;
 mod outages;
 mod privacy;
 mod real_mail;
+mod reasons;
+mod reply_ability;
+mod rules;
 mod settings;
 mod story;
 mod traces;

@@ -99,7 +99,8 @@ async fn mark_the_directory(suite: &Suite) {
     let request = GetChartRequest {
         chart_id: PRAIRIE.chart.to_owned(),
     };
-    let mut chart = directory.get_chart(request).await.unwrap().into_inner().chart.unwrap();
+    let stored = directory.get_chart(request).await.unwrap().into_inner();
+    let mut chart = stored.record.unwrap().chart.unwrap();
     chart.patient_name = "Xpatientx".to_owned();
     directory
         .put_chart(PutChartRequest {
@@ -111,13 +112,8 @@ async fn mark_the_directory(suite: &Suite) {
     let request = GetPortalUserRequest {
         portal_user_id: "pu-9".to_owned(),
     };
-    let mut user = directory
-        .get_portal_user(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .portal_user
-        .unwrap();
+    let stored = directory.get_portal_user(request).await.unwrap().into_inner();
+    let mut user = stored.record.unwrap().portal_user.unwrap();
     user.name = "Xguardianx".to_owned();
     user.email = "xaddressx@example.org".to_owned();
     directory

@@ -77,7 +77,7 @@ async fn move_the_patient_to_a_refused_address(suite: &Suite) {
         portal_user_id: "pu-8".to_owned(),
     };
     let answer = directory.get_portal_user(request).await.unwrap().into_inner();
-    let mut portal_user = answer.portal_user.unwrap();
+    let mut portal_user = answer.record.unwrap().portal_user.unwrap();
     PATIENT.email.clone_into(&mut portal_user.email);
     let request = PutPortalUserRequest {
         portal_user: Some(portal_user),

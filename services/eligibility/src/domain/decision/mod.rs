@@ -6,17 +6,19 @@ use std::collections::BTreeMap;
 
 use carepost_identity::{ChartId, PersonId, PortalUserId, StaffId};
 
-use super::directory::{AccountStatus, ConnectionStatus, Messaging, Name, Relationship};
+use super::directory::{AccountStatus, ConnectionStatus, Messaging, Name, Relationship, WebUrl};
 
+mod compose;
 mod portal;
 mod question;
 mod reason;
 mod recipients;
 mod staff;
 
+pub use compose::{ChartPlace, ComposeOptions, Regardable, RegardableChart, portal_user_options, staff_options};
 pub use question::{Action, MAX_RECIPIENTS, MalformedRecipients, PortalQuestion, Question, Sender, StaffQuestion};
 pub use reason::Reason;
-pub use recipients::{Candidacy, Candidate, Position, Recipient, RecipientList, candidacy};
+pub use recipients::{Candidacy, Candidate, NameQuery, Position, Recipient, RecipientList, candidacy};
 
 /// What the directory and the settings say of the parties of one question. Raw: no rule has been applied to it.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub struct Facts {
 pub struct ChartFacts {
     /// The patient's name.
     pub patient_name: Name,
+    /// Where the EMR shows it.
+    pub url: Option<WebUrl>,
     /// Its location's own setting, if it has one.
     pub location_setting: Option<Messaging>,
 }
@@ -90,8 +94,8 @@ pub struct Decision {
     pub denials: Vec<Denial>,
     /// The known parties of the question, with their names.
     pub parties: BTreeMap<PersonId, Name>,
-    /// The chart of the question with the patient's name, if it is known.
-    pub chart: Option<(ChartId, Name)>,
+    /// The chart of the question, if it is known.
+    pub chart: Option<ChartSummary>,
     /// The access to the chart of the portal conversation's staff member, or of the staff conversation's sender. None
     /// without a chart, or if either is unknown.
     pub staff_chart_access: Option<ChartAccess>,
@@ -105,6 +109,17 @@ impl Decision {
     pub fn allowed(&self) -> bool {
         self.denials.is_empty()
     }
+}
+
+/// What is told of a chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartSummary {
+    /// Its id.
+    pub id: ChartId,
+    /// The patient's name.
+    pub patient_name: Name,
+    /// Where the EMR shows it: only for staff who may see it now (C2).
+    pub url: Option<WebUrl>,
 }
 
 /// One reason why not, with the party that it is about. Reasons about the chart or its location have none.
@@ -123,6 +138,13 @@ pub struct ChartAccess {
     pub no_location_access: bool,
     /// They are barred from it.
     pub barred: bool,
+}
+
+impl ChartAccess {
+    /// Whether nothing keeps them from it.
+    fn is_free(self) -> bool {
+        !self.no_location_access && !self.barred
+    }
 }
 
 /// Decides one question.
@@ -190,9 +212,14 @@ fn parties(question: &Question, facts: &Facts) -> BTreeMap<PersonId, Name> {
     known.chain(portal_user).collect()
 }
 
-fn chart(question: &Question, facts: &Facts) -> Option<(ChartId, Name)> {
-    let id = question.chart()?;
-    Some((id.clone(), facts.chart.as_ref()?.patient_name.clone()))
+fn chart(question: &Question, facts: &Facts) -> Option<ChartSummary> {
+    let chart = facts.chart.as_ref()?;
+    let access = staff_chart_access(question, facts).filter(|_| !question.is_sent_by_portal_user());
+    Some(ChartSummary {
+        id: question.chart()?.clone(),
+        patient_name: chart.patient_name.clone(),
+        url: chart.url.clone().filter(|_| access.is_some_and(ChartAccess::is_free)),
+    })
 }
 
 fn staff_chart_access(question: &Question, facts: &Facts) -> Option<ChartAccess> {

@@ -143,6 +143,12 @@ impl Question {
         }
     }
 
+    /// Whether a portal user sends: to them no chart is ever linked.
+    #[must_use]
+    pub fn is_sent_by_portal_user(&self) -> bool {
+        matches!(self, Self::Portal(question) if question.sender == Sender::PortalUser)
+    }
+
     /// The chart, if there is one.
     #[must_use]
     pub fn chart(&self) -> Option<&ChartId> {

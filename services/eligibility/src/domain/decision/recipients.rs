@@ -1,9 +1,13 @@
 //! Lists of recipients: exactly whom a start would be allowed to now (R2).
 
+use carepost_folding::fold_query;
 use carepost_identity::{ChartId, PersonId, PortalUserId, StaffId};
 
 use super::{Action, Decision, Facts, PortalQuestion, Question, Sender, StaffQuestion, decide};
-use crate::domain::directory::{Name, Relationship};
+use crate::domain::directory::{Name, Relationship, TextError};
+
+/// The most characters of a query.
+const MAX_QUERY: usize = 200;
 
 /// Whom to list for whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +48,35 @@ impl RecipientList {
             }
             _ => None,
         }
+    }
+}
+
+/// What is looked for in names, whatever its case and accents: folded as names are. Nothing is found in every name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameQuery(String);
+
+impl NameQuery {
+    /// Parses what somebody typed; spaces around it do not count.
+    ///
+    /// # Errors
+    /// If it has more than 200 characters.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        if text.len() > MAX_QUERY && text.chars().count() > MAX_QUERY {
+            return Err(TextError::TooLong(MAX_QUERY));
+        }
+        Ok(Self(fold_query(text)))
+    }
+
+    /// Whether every name has it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The folded text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -12,9 +12,8 @@ pub(super) fn denials(question: &StaffQuestion, facts: &Facts) -> Vec<Denial> {
         return unknown;
     };
     let mut denials = Denials::default();
-    let sender_id = || staff_party(question.sender());
     denials.add_if(!is_on(sender, facts), Reason::MessagingDisabled, None);
-    denials.add_if(!sender.active, Reason::StaffInactive, sender_id());
+    denials.add_if(!sender.active, Reason::StaffInactive, staff_party(question.sender()));
     match question.action {
         Action::Start => start(question, sender, facts, &mut denials),
         Action::Reply => {
@@ -27,19 +26,31 @@ pub(super) fn denials(question: &StaffQuestion, facts: &Facts) -> Vec<Denial> {
 }
 
 fn start(question: &StaffQuestion, sender: &StaffFacts, facts: &Facts, denials: &mut Denials) {
-    let sender_id = || staff_party(question.sender());
-    let lacks_role = !sender.available_for_portal_messages;
-    denials.add_if(lacks_role, Reason::StaffLacksRole, sender_id());
     let with_chart = question.chart().is_some();
-    let no_access = with_chart && !sender.reaches_location();
-    denials.add_if(no_access, Reason::StaffNoLocationAccess, sender_id());
-    denials.add_if(with_chart && sender.barred, Reason::StaffBarredFromChart, sender_id());
+    sender_of_start((question.sender(), sender), with_chart, denials);
     for id in question.recipients() {
         let Some(recipient) = facts.staff.get(id) else { continue };
         denials.add_if(!recipient.active, Reason::RecipientInactive, staff_party(id));
         let barred = with_chart && recipient.barred;
         denials.add_if(barred, Reason::RecipientBarredFromChart, staff_party(id));
     }
+}
+
+/// What a sender lacks to start anything.
+fn sender_of_start((id, sender): (&StaffId, &StaffFacts), with_chart: bool, denials: &mut Denials) {
+    let sender_id = || staff_party(id);
+    let lacks_role = !sender.available_for_portal_messages;
+    denials.add_if(lacks_role, Reason::StaffLacksRole, sender_id());
+    let no_access = with_chart && !sender.reaches_location();
+    denials.add_if(no_access, Reason::StaffNoLocationAccess, sender_id());
+    denials.add_if(with_chart && sender.barred, Reason::StaffBarredFromChart, sender_id());
+}
+
+/// Whether a known sender may start a conversation with somebody, if there is anybody, regarding the chart of the facts or none.
+pub(super) fn may_start((id, sender): (&StaffId, &StaffFacts), facts: &Facts) -> bool {
+    let mut denials = Denials::default();
+    sender_of_start((id, sender), facts.chart.is_some(), &mut denials);
+    is_on(sender, facts) && sender.active && denials.0.is_empty()
 }
 
 /// In a reply, of the staff only the sender has to be known: somebody else may have left since.

@@ -26,6 +26,7 @@ fn facts(setting: Messaging, staff: StaffFacts) -> Facts {
         general: Some(setting),
         chart: Some(ChartFacts {
             patient_name: name(),
+            url: None,
             location_setting: None,
         }),
         staff: BTreeMap::from([("s".parse().unwrap(), staff)]),

@@ -2,8 +2,6 @@
 
 use std::{collections::HashSet, mem};
 
-use sha2::{Digest as _, Sha256};
-
 use super::{Incoming, Record, Seed, SeedContent};
 use crate::domain::version::Change;
 
@@ -31,6 +29,22 @@ pub enum RecordKind {
     MessagingSettings,
     /// A brand.
     Brand,
+}
+
+impl RecordKind {
+    /// The kind in a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Location => "location",
+            Self::Staff => "staff",
+            Self::Chart => "chart",
+            Self::PortalUser => "portal_user",
+            Self::MessagingSettings => "messaging_settings",
+            Self::Brand => "brand",
+        }
+    }
 }
 
 /// What an import writes.
@@ -69,6 +83,17 @@ impl Entry {
     }
 }
 
+/// How to import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The stream is the whole directory: what it does not have goes.
+    pub reconcile: bool,
+    /// Write nothing.
+    pub validate_only: bool,
+    /// Let more than 10 % of a kind go.
+    pub allow_large_removal: bool,
+}
+
 /// One item of the stream, as it was read.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -104,11 +129,21 @@ pub enum RefusalReason {
     Conflict,
 }
 
-/// Finds doubled records, and makes groups in which nothing comes before what it refers to: so a group can be written kind
-/// by kind, and still only what came earlier in the stream counts.
+impl Item {
+    /// Its kind, if it has a name of its own: a seed without a location is the organization's; any other record without an id is
+    /// no record.
+    #[must_use]
+    pub fn named(&self) -> Option<RecordKind> {
+        let kind = self.kind?;
+        let is_seed = matches!(kind, RecordKind::MessagingSettings | RecordKind::Brand);
+        (is_seed || !self.id.is_empty()).then_some(kind)
+    }
+}
+
+/// Makes groups in which nothing comes before what it refers to: so a group can be written kind by kind, and still only what
+/// came earlier in the stream counts.
 #[derive(Debug, Default)]
 pub struct Intake {
-    seen: HashSet<u128>,
     group: Vec<Item>,
     bytes: usize,
     /// The locations that the group refers to.
@@ -117,16 +152,7 @@ pub struct Intake {
 
 impl Intake {
     /// Takes the next item, of this size in bytes. Gives out the group before it if that has to be written first.
-    pub fn take(&mut self, mut item: Item, bytes: usize) -> Option<Vec<Item>> {
-        if let Some(kind) = item.kind
-            && is_named(kind, &item.id)
-            && !self.seen.insert(mark(kind, &item.id))
-        {
-            item.entry = Err(Refusal {
-                reason: RefusalReason::Duplicate,
-                message: "the same record came earlier in the stream".to_owned(),
-            });
-        }
+    pub fn take(&mut self, item: Item, bytes: usize) -> Option<Vec<Item>> {
         let full = self.group.len() == MAX_GROUP || self.bytes + bytes > MAX_GROUP_BYTES;
         let too_late = match item.kind {
             Some(RecordKind::Organization) => true,
@@ -160,23 +186,11 @@ pub fn in_writing_order(group: &[Item]) -> Vec<(usize, &Entry)> {
     entries
 }
 
-/// A seed without a location is the organization's own; any other record without an id is no record.
-fn is_named(kind: RecordKind, id: &str) -> bool {
-    !id.is_empty() || matches!(kind, RecordKind::MessagingSettings | RecordKind::Brand)
-}
-
-/// What stands for a record among those seen: 16 bytes of SHA-256, so that nobody can make two that are taken for one.
-fn mark(kind: RecordKind, id: &str) -> u128 {
-    let digest = Sha256::new().chain_update([kind as u8]).chain_update(id).finalize();
-    digest
-        .iter()
-        .take(16)
-        .fold(0, |mark, byte| (mark << 8) | u128::from(*byte))
-}
-
 /// What is told of an import at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
+    /// The place of the first record in the stream.
+    pub first: i64,
     /// How many records were new.
     pub added: i64,
     /// How many replaced another state.
@@ -187,12 +201,24 @@ pub struct Tally {
     pub refused: i64,
     /// The first [`MAX_REFUSALS`] refusals, each with its place in the stream, its kind and its id.
     pub refusals: Vec<(i64, Option<RecordKind>, String, Refusal)>,
+    /// The place of the first record whose id could not be read.
+    pub nameless: Option<i64>,
 }
 
 impl Tally {
+    /// How many records there were.
+    #[must_use]
+    pub fn records(&self) -> i64 {
+        self.added + self.changed + self.unchanged + self.refused
+    }
+
     /// Counts the next item of the stream.
-    pub fn count(&mut self, kind: Option<RecordKind>, id: String, outcome: Result<Change, Refusal>) {
-        let index = self.added + self.changed + self.unchanged + self.refused;
+    pub fn count(&mut self, item: Item, outcome: Result<Change, Refusal>) {
+        let index = self.first + self.records();
+        if item.named().is_none() {
+            self.nameless.get_or_insert(index);
+        }
+        let Item { kind, id, .. } = item;
         match outcome {
             Ok(Change::Added) => self.added += 1,
             Ok(Change::Changed) => self.changed += 1,
@@ -228,32 +254,11 @@ mod tests {
         group.into_iter().flatten().map(|item| item.id).collect()
     }
 
-    fn is_duplicate(item: &Item) -> bool {
-        matches!(&item.entry, Err(refusal) if refusal.reason == RefusalReason::Duplicate)
-    }
-
     #[test]
-    fn the_first_of_two_counts() {
-        let mut intake = Intake::default();
-        for (kind, id) in [
-            (RecordKind::Staff, "1"),
-            (RecordKind::Chart, "1"),
-            (RecordKind::Chart, "1"),
-            (RecordKind::Brand, ""),
-            (RecordKind::Brand, ""),
-        ] {
-            assert!(intake.take(item(kind, id), 1).is_none());
-        }
-        let doubled: Vec<_> = intake.rest().iter().map(is_duplicate).collect();
-        assert_eq!(doubled, [false, false, true, false, true]);
-    }
-
-    #[test]
-    fn records_without_an_id_are_not_taken_for_each_other() {
-        let mut intake = Intake::default();
-        intake.take(item(RecordKind::Staff, ""), 1);
-        intake.take(item(RecordKind::Staff, ""), 1);
-        assert!(!intake.rest().iter().any(is_duplicate));
+    fn a_record_is_named_by_its_id_and_a_seed_by_its_place() {
+        assert_eq!(item(RecordKind::Brand, "").named(), Some(RecordKind::Brand));
+        assert_eq!(item(RecordKind::Staff, "s").named(), Some(RecordKind::Staff));
+        assert_eq!(item(RecordKind::Staff, "").named(), None);
     }
 
     fn setting_of(location: &str) -> Item {
@@ -320,13 +325,18 @@ mod tests {
 
     #[test]
     fn refusals_are_named_up_to_a_bound_and_all_counted() {
-        let mut tally = Tally::default();
-        tally.count(None, String::new(), Ok(Change::Added));
+        let mut tally = Tally {
+            first: 1,
+            ..Tally::default()
+        };
+        tally.count(item(RecordKind::Chart, "c"), Ok(Change::Added));
         for _ in 0..MAX_REFUSALS + 5 {
-            let refused = item(RecordKind::Chart, "x");
-            tally.count(refused.kind, refused.id, refused.entry.map(|_| Change::Added));
+            let refused = item(RecordKind::Chart, "");
+            let outcome = refused.entry.clone().map(|_| Change::Added);
+            tally.count(refused, outcome);
         }
         assert_eq!((tally.refusals.len(), tally.refused), (MAX_REFUSALS, 1_005));
-        assert_eq!(tally.refusals.first().map(|(index, ..)| *index), Some(1));
+        assert_eq!(tally.refusals.first().map(|(index, ..)| *index), Some(2));
+        assert_eq!((tally.nameless, tally.records()), (Some(2), 1_006));
     }
 }

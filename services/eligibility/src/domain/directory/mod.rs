@@ -3,17 +3,22 @@
 mod digest;
 mod import;
 mod records;
+mod removals;
+mod setting_change;
 mod settings;
 mod text;
 mod words;
 
 pub use digest::Digest;
 pub use import::{
-    Entry, Intake, Item, MAX_GROUP, MAX_REFUSALS, RecordKind, Refusal, RefusalReason, Tally, in_writing_order,
+    Entry, ImportOptions, Intake, Item, MAX_GROUP, MAX_REFUSALS, RecordKind, Refusal, RefusalReason, Tally,
+    in_writing_order,
 };
 pub use records::{
-    Chart, Connection, EmrVersion, Incoming, Location, Organization, PortalUser, Record, Staff, VersionError,
+    Chart, Connection, EmrVersion, Incoming, Kept, Location, Organization, PortalUser, Record, Staff, VersionError,
 };
-pub use settings::{Brand, Messaging, MessagingError, Seed, SeedContent};
+pub use removals::{MAX_REMOVED_RECORDS, Removal, Removals};
+pub use setting_change::{Changed, ChangesOf, Etag, Held, SettingChange, SettingsRefusal};
+pub use settings::{ADMINISTRATORS, Brand, BrandDefaults, Messaging, MessagingError, Seed, SeedContent};
 pub use text::{Country, Email, Locale, Name, PatientId, Phone, TextError, WebUrl};
 pub use words::{AccountStatus, Audience, ConnectionStatus, Relationship, StaffRole};

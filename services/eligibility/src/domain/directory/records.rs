@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carepost_identity::{ChartId, LocationId, OrganizationId, PortalUserId, StaffId};
+use chrono::{DateTime, Utc};
 
 use super::{
     AccountStatus, ConnectionStatus, Country, Digest, Email, Locale, Name, PatientId, RecordKind, Relationship,
     StaffRole, WebUrl,
 };
+use crate::domain::version::StoredVersion;
 
 /// The company: the tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +140,21 @@ impl Record {
             Self::PortalUser(record) => record.id.as_str(),
         }
     }
+}
+
+/// A record as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept<T> {
+    /// Its id.
+    pub id: String,
+    /// What it last said; none for a tombstone of a record that never came.
+    pub record: Option<T>,
+    /// Its stored version.
+    pub version: StoredVersion,
+    /// Whether it is deleted.
+    pub deleted: bool,
+    /// When it was last written or deleted.
+    pub updated_at: DateTime<Utc>,
 }
 
 /// The EMR's own version number of a record: 1 or more.

@@ -2,7 +2,10 @@
 
 use carepost_identity::LocationId;
 
-use super::{Audience, Name, Phone, WebUrl};
+use super::{Audience, Locale, Name, Phone, StaffRole, WebUrl};
+
+/// The roles of which a member of staff needs one to see or change settings and brands.
+pub const ADMINISTRATORS: [StaffRole; 2] = [StaffRole::SuperAdmin, StaffRole::ManagePortalSettings];
 
 /// Whether My Messages is on, and how. Enabled without an audience cannot be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,12 @@ impl Messaging {
         }
     }
 
+    /// What holds at a place: its own setting, else the general one, whole; off if neither was ever set (S1).
+    #[must_use]
+    pub fn effective(own: Option<Self>, general: Option<Self>) -> Self {
+        own.or(general).unwrap_or(Self::Disabled(None))
+    }
+
     /// The audience that was chosen, on or off.
     #[must_use]
     pub fn audience(self) -> Option<Audience> {
@@ -61,6 +70,48 @@ pub struct Brand {
     pub phone: Option<Phone>,
     /// Leave the brand out of emails, because the name alone can reveal a diagnosis.
     pub neutral: bool,
+    /// The language of emails to recipients who have none of their own.
+    pub locale: Option<Locale>,
+    /// Where the portal's inbox is, behind login.
+    pub portal_url: Option<WebUrl>,
+}
+
+/// What an organization's record gives where brands say nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrandDefaults {
+    /// Its name.
+    pub name: Name,
+    /// Its language.
+    pub locale: Option<Locale>,
+    /// Where its portal's inbox is.
+    pub portal_url: WebUrl,
+}
+
+impl Brand {
+    /// What holds at a place: its own brand, else the organization's, whole, else one with the organization's name (S3). Where
+    /// it has no language or portal of its own, it has the organization's brand's, else the organization's. Where the
+    /// organization is neutral, every location is (docs/adr/0011).
+    #[must_use]
+    pub fn effective(own: Option<Self>, general: Option<Self>, defaults: BrandDefaults) -> Self {
+        let general = general.unwrap_or(Self {
+            name: defaults.name,
+            logo_url: None,
+            phone: None,
+            neutral: false,
+            locale: None,
+            portal_url: None,
+        });
+        let locale = general.locale.clone().or(defaults.locale);
+        let portal_url = general.portal_url.clone().unwrap_or(defaults.portal_url);
+        let neutral = general.neutral;
+        let brand = own.unwrap_or(general);
+        Self {
+            neutral: brand.neutral || neutral,
+            locale: brand.locale.or(locale),
+            portal_url: brand.portal_url.or(Some(portal_url)),
+            ..brand
+        }
+    }
 }
 
 /// What an import brings along, written only where none was ever set (S3).
@@ -79,4 +130,48 @@ pub enum SeedContent {
     Messaging(Messaging),
     /// A brand.
     Brand(Brand),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn brand(name: &str, locale: Option<&str>, neutral: bool) -> Brand {
+        Brand {
+            name: Name::stored(name.to_owned()),
+            logo_url: None,
+            phone: None,
+            neutral,
+            locale: locale.map(|tag| Locale::stored(tag.to_owned())),
+            portal_url: None,
+        }
+    }
+
+    fn effective(own: Option<Brand>, general: Option<Brand>) -> (String, String, bool) {
+        let defaults = BrandDefaults {
+            name: Name::stored("Organization".to_owned()),
+            locale: Some(Locale::stored("en".to_owned())),
+            portal_url: WebUrl::stored("https://portal.example.org".to_owned()),
+        };
+        let url = defaults.portal_url.clone();
+        let brand = Brand::effective(own, general, defaults);
+        assert_eq!(brand.portal_url, Some(url));
+        (
+            brand.name.into(),
+            brand.locale.map(String::from).unwrap_or_default(),
+            brand.neutral,
+        )
+    }
+
+    #[test]
+    fn a_brand_falls_back_field_by_field_only_in_language_and_portal() {
+        let told = |name: &str, locale: &str, neutral| (name.to_owned(), locale.to_owned(), neutral);
+        assert_eq!(effective(None, None), told("Organization", "en", false));
+        let general = Some(brand("General", Some("fr"), false));
+        assert_eq!(effective(None, general.clone()), told("General", "fr", false));
+        let own = Some(brand("Own", None, false));
+        assert_eq!(effective(own.clone(), general), told("Own", "fr", false));
+        let neutral = Some(brand("General", None, true));
+        assert_eq!(effective(own, neutral), told("Own", "en", true));
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     words::{from_account_status, from_reason, from_relationship},
 };
 use crate::{
-    domain::decision::{ChartAccess, Decision, Denial, Recipient},
+    domain::decision::{ChartAccess, ChartSummary, ComposeOptions, Decision, Denial, Recipient, RegardableChart},
     store::EmailRecipient,
 };
 
@@ -21,12 +21,32 @@ pub(in crate::rpc) fn decision(decision: Decision) -> proto::Decision {
         allowed: decision.allowed(),
         denials: decision.denials.into_iter().map(denial).collect(),
         parties: decision.parties.into_iter().map(party).collect(),
-        chart: decision.chart.map(|(id, patient_name)| proto::ChartSummary {
-            chart_id: id.into(),
-            patient_name: patient_name.into(),
-        }),
+        chart: decision.chart.map(chart_summary),
         portal_user_connected: decision.portal_user_connected,
         staff_chart_access: decision.staff_chart_access.map(chart_access),
+    }
+}
+
+fn chart_summary(chart: ChartSummary) -> proto::ChartSummary {
+    proto::ChartSummary {
+        chart_id: chart.id.into(),
+        patient_name: chart.patient_name.into(),
+        url: chart.url.map(String::from).unwrap_or_default(),
+    }
+}
+
+/// What a person may start.
+pub(in crate::rpc) fn compose_options(options: ComposeOptions) -> proto::GetComposeOptionsResponse {
+    let chart = |regardable: RegardableChart| proto::RegardableChart {
+        chart: Some(chart_summary(regardable.chart)),
+        location_name: regardable.place.location_name.into(),
+        country: regardable.place.country.into(),
+    };
+    proto::GetComposeOptionsResponse {
+        portal: options.portal,
+        staff: options.staff,
+        charts: options.charts.into_iter().map(chart).collect(),
+        country: options.country.map(String::from).unwrap_or_default(),
     }
 }
 
@@ -56,11 +76,15 @@ pub(in crate::rpc) fn recipient(recipient: Recipient) -> proto::EligibleRecipien
 
 /// All that an email needs.
 pub(in crate::rpc) fn email_recipient(recipient: EmailRecipient) -> proto::GetEmailRecipientResponse {
+    let brand = brand_message(recipient.brand);
     proto::GetEmailRecipientResponse {
         status: from_account_status(recipient.status),
         email: recipient.email.map(String::from).unwrap_or_default(),
-        locale: recipient.locale.map(String::from).unwrap_or_default(),
-        brand: Some(brand_message(recipient.brand)),
-        portal_url: recipient.portal_url.into(),
+        locale: recipient
+            .locale
+            .map(String::from)
+            .unwrap_or_else(|| brand.locale.clone()),
+        portal_url: brand.portal_url.clone(),
+        brand: Some(brand),
     }
 }

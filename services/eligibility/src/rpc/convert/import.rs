@@ -11,7 +11,9 @@ use super::{
     words::from_kind,
 };
 use crate::{
-    domain::directory::{EmrVersion, Entry, Incoming, Item, Record, RecordKind, Refusal, RefusalReason},
+    domain::directory::{
+        EmrVersion, Entry, ImportOptions, Incoming, Item, Record, RecordKind, Refusal, RefusalReason, Removal,
+    },
     rpc::status,
 };
 
@@ -21,10 +23,10 @@ const MAX_MESSAGE: usize = 500;
 /// One request of an import: what it says, or why it is refused.
 pub(in crate::rpc) fn item(organization: &OrganizationId, request: proto::ImportDirectoryRequest) -> Item {
     let mut violations = Violations::default();
-    let (kind, id) = request.record.as_ref().map_or((None, ""), |sent| {
-        let (kind, id) = name(sent);
-        (Some(kind), id)
-    });
+    let (kind, id) = match request.record.as_ref().and_then(name) {
+        Some((kind, id)) => (Some(kind), id),
+        None => (None, ""),
+    };
     // An id is one for every kind of record or for none.
     let id = if StaffId::parse(id).is_ok() {
         id.to_owned()
@@ -44,8 +46,9 @@ pub(in crate::rpc) fn item(organization: &OrganizationId, request: proto::Import
     Item { kind, id, entry }
 }
 
-fn name(sent: &Sent) -> (RecordKind, &str) {
-    match sent {
+/// The kind and id of a record; none of what stands before and after the records.
+fn name(sent: &Sent) -> Option<(RecordKind, &str)> {
+    Some(match sent {
         Sent::Organization(record) => (RecordKind::Organization, &record.id),
         Sent::Location(record) => (RecordKind::Location, &record.id),
         Sent::Staff(record) => (RecordKind::Staff, &record.id),
@@ -53,7 +56,8 @@ fn name(sent: &Sent) -> (RecordKind, &str) {
         Sent::PortalUser(record) => (RecordKind::PortalUser, &record.id),
         Sent::MessagingSettingsSeed(seed) => (RecordKind::MessagingSettings, seed.location_id()),
         Sent::BrandSeed(seed) => (RecordKind::Brand, seed.location_id()),
-    }
+        Sent::Options(_) | Sent::Trailer(_) => return None,
+    })
 }
 
 fn entry(violations: &mut Violations, organization: &OrganizationId, sent: Sent, version: i64) -> Option<Entry> {
@@ -73,6 +77,10 @@ fn entry(violations: &mut Violations, organization: &OrganizationId, sent: Sent,
             seed_has_no_version(violations, version);
             return brand_seed(violations, seed).map(Entry::Seed);
         }
+        Sent::Options(_) | Sent::Trailer(_) => {
+            violations.add("record", "is required");
+            return None;
+        }
     };
     let version = match version {
         0 => Some(None),
@@ -84,6 +92,15 @@ fn entry(violations: &mut Violations, organization: &OrganizationId, sent: Sent,
 fn seed_has_no_version(violations: &mut Violations, version: i64) {
     if version != 0 {
         violations.add("version", "must be 0: a seed has none");
+    }
+}
+
+/// How to import.
+pub(in crate::rpc) fn import_options(options: proto::ImportOptions) -> ImportOptions {
+    ImportOptions {
+        reconcile: options.reconcile,
+        validate_only: options.validate_only,
+        allow_large_removal: options.allow_large_removal,
     }
 }
 
@@ -114,5 +131,23 @@ pub(in crate::rpc) fn import_refusal(
         id,
         reason: status::reason(refusal.reason) as i32,
         message: refusal.message,
+    }
+}
+
+/// What goes of a kind, on the wire.
+pub(in crate::rpc) fn removal((kind, removal): (RecordKind, Removal)) -> proto::Removal {
+    proto::Removal {
+        kind: from_kind(kind),
+        stored: removal.stored,
+        removed: removal.removed,
+        kept: removal.kept,
+    }
+}
+
+/// A record that goes, on the wire.
+pub(in crate::rpc) fn removed_record((kind, id): (RecordKind, String)) -> proto::RemovedRecord {
+    proto::RemovedRecord {
+        kind: from_kind(kind),
+        id,
     }
 }

@@ -10,12 +10,12 @@ use super::{
     fields::{Fields, MAX_ENTRIES, MAX_NOTED},
     words::{
         account_status, connection_status, from_account_status, from_connection_status, from_relationship, from_role,
-        relationship, role,
+        relationship, role, timestamp, version,
     },
 };
 use crate::domain::directory::{
-    AccountStatus, Chart, Connection, Country, Email, Locale, Location, Name, Organization, PatientId, PortalUser,
-    Staff, WebUrl,
+    AccountStatus, Chart, Connection, Country, Email, Kept, Locale, Location, Name, Organization, PatientId,
+    PortalUser, Staff, WebUrl,
 };
 
 /// The most roles of one member of staff.
@@ -183,8 +183,33 @@ fn connection(fields: &mut Fields<'_>, path: &str, entry: proto::Connection) -> 
     Some((chart?, connection))
 }
 
-/// The organization on the wire.
-pub(in crate::rpc) fn organization_message(record: Organization) -> proto::Organization {
+/// A record as it is kept, on the wire: that of a tombstone whose record never came is its id alone.
+macro_rules! kept {
+    ($function:ident: $domain:ident => $record:ident { $field:ident } by $message:ident) => {
+        /// A record as it is kept, on the wire.
+        pub(in crate::rpc) fn $function(kept: Kept<$domain>) -> proto::$record {
+            let id = kept.id;
+            let record = kept.record.map($message).unwrap_or_else(|| proto::$domain {
+                id,
+                ..Default::default()
+            });
+            proto::$record {
+                $field: Some(record),
+                version: Some(version(kept.version)),
+                deleted: kept.deleted,
+                update_time: Some(timestamp(kept.updated_at)),
+            }
+        }
+    };
+}
+
+kept!(organization_record: Organization => OrganizationRecord { organization } by organization_message);
+kept!(location_record: Location => LocationRecord { location } by location_message);
+kept!(staff_record: Staff => StaffRecord { staff } by staff_message);
+kept!(chart_record: Chart => ChartRecord { chart } by chart_message);
+kept!(portal_user_record: PortalUser => PortalUserRecord { portal_user } by portal_user_message);
+
+fn organization_message(record: Organization) -> proto::Organization {
     proto::Organization {
         id: record.id.into(),
         name: record.name.into(),
@@ -194,8 +219,7 @@ pub(in crate::rpc) fn organization_message(record: Organization) -> proto::Organ
     }
 }
 
-/// A location on the wire.
-pub(in crate::rpc) fn location_message(record: Location) -> proto::Location {
+fn location_message(record: Location) -> proto::Location {
     proto::Location {
         id: record.id.into(),
         name: record.name.into(),
@@ -203,8 +227,7 @@ pub(in crate::rpc) fn location_message(record: Location) -> proto::Location {
     }
 }
 
-/// A member of staff on the wire.
-pub(in crate::rpc) fn staff_message(record: Staff) -> proto::Staff {
+fn staff_message(record: Staff) -> proto::Staff {
     proto::Staff {
         id: record.id.into(),
         name: record.name.into(),
@@ -216,8 +239,7 @@ pub(in crate::rpc) fn staff_message(record: Staff) -> proto::Staff {
     }
 }
 
-/// A chart on the wire.
-pub(in crate::rpc) fn chart_message(record: Chart) -> proto::Chart {
+fn chart_message(record: Chart) -> proto::Chart {
     proto::Chart {
         id: record.id.into(),
         patient_id: record.patient_id.into(),
@@ -229,8 +251,7 @@ pub(in crate::rpc) fn chart_message(record: Chart) -> proto::Chart {
     }
 }
 
-/// A portal user on the wire.
-pub(in crate::rpc) fn portal_user_message(record: PortalUser) -> proto::PortalUser {
+fn portal_user_message(record: PortalUser) -> proto::PortalUser {
     let connection = |(chart, connection): (ChartId, Connection)| proto::Connection {
         chart_id: chart.into(),
         relationship: from_relationship(connection.relationship),

@@ -1,6 +1,8 @@
 //! The closed sets of words, and versions.
 
 use carepost_proto::{common::v1::EligibilityReason, eligibility::v1 as proto};
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
 
 use crate::domain::{
     decision::Reason,
@@ -11,7 +13,7 @@ use crate::domain::{
 macro_rules! both_ways {
     ($from:ident, $to:ident: $domain:ident = $proto:ident { $($one:ident = $other:ident,)+ }) => {
         /// None for a value that is not given or not known.
-        pub(super) fn $from(number: i32) -> Option<$domain> {
+        pub(in crate::rpc) fn $from(number: i32) -> Option<$domain> {
             match proto::$proto::try_from(number) {
                 $(Ok(proto::$proto::$other) => Some($domain::$one),)+
                 _ => None,
@@ -49,13 +51,10 @@ both_ways!(connection_status, from_connection_status: ConnectionStatus = Connect
     Revoked = Revoked,
 });
 
-pub(super) fn audience(number: i32) -> Option<Audience> {
-    match proto::Audience::try_from(number) {
-        Ok(proto::Audience::CareTeamOnly) => Some(Audience::CareTeamOnly),
-        Ok(proto::Audience::SelectedUsers) => Some(Audience::SelectedUsers),
-        _ => None,
-    }
-}
+both_ways!(audience, from_audience: Audience = Audience {
+    CareTeamOnly = CareTeamOnly,
+    SelectedUsers = SelectedUsers,
+});
 
 pub(super) fn from_kind(kind: RecordKind) -> i32 {
     let kind = match kind {
@@ -88,6 +87,14 @@ pub(super) fn from_reason(reason: Reason) -> i32 {
         Reason::NoActiveRecipient => EligibilityReason::NoActiveRecipient,
     };
     reason as i32
+}
+
+/// A time.
+pub(in crate::rpc) fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    Timestamp {
+        seconds: time.timestamp(),
+        nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default(),
+    }
 }
 
 /// What a write did.

@@ -1,114 +1,239 @@
-//! `ImportDirectory`: many records in one stream, written in groups as they come.
+//! `ImportDirectory`: many records in one stream, written in groups as they come; and, if they are the whole directory, what it
+//! no longer has taken away.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use carepost_proto::{
-    common::v1::ErrorReason,
-    eligibility::v1::{ImportDirectoryRequest, ImportDirectoryResponse},
+use carepost_proto::eligibility::v1::{
+    ImportDirectoryRequest, ImportDirectoryResponse, import_directory_request::Record as Sent,
 };
 use carepost_rpc::{
-    Caller, Violations,
-    status::{deadline_exceeded, overloaded, refusal},
+    Caller,
+    status::{deadline_exceeded, internal, overloaded},
 };
+use chrono::TimeDelta;
 use prost::Message;
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
+use tracing::Instrument;
 
-use super::{Directory, status};
+use super::{
+    Directory,
+    import_answer::{answer, malformed, must_be_complete, must_be_small},
+    status,
+};
 use crate::{
-    domain::directory::{Intake, Item, Refusal, Tally, in_writing_order},
+    domain::directory::{ImportOptions, Intake, Item, Refusal, RefusalReason, Removals, Tally},
     rpc::convert,
-    store::{StoreError, Verdict},
+    store::{Fate, ImportRun, Purpose},
 };
 
-/// How long a client may take from one record to the next.
-const IDLE: Duration = Duration::from_secs(30);
-/// The most records of one stream. What is remembered of so many takes 70 MiB.
-const MAX_RECORDS: usize = 3_500_000;
+/// The most records of one stream.
+const MAX_RECORDS: i64 = 20_000_000;
 /// An import that writes so many records changes how the database should plan.
 const LARGE: i64 = 1_000;
 /// When to come back while others import.
 const BUSY: Duration = Duration::from_secs(5);
+/// How long a group takes at most to be written, and more: the lease of an import lasts so much longer than its client may be
+/// silent.
+const GROUP: Duration = Duration::from_secs(60);
 
 pub(super) async fn handle(
     directory: &Directory,
     caller: &Caller,
-    mut stream: Streaming<ImportDirectoryRequest>,
+    stream: Streaming<ImportDirectoryRequest>,
 ) -> Result<ImportDirectoryResponse, Status> {
-    let _place = directory.imports.try_acquire().map_err(|_| overloaded(BUSY))?;
-    let mut intake = Intake::default();
-    let mut tally = Tally::default();
-    let mut received = 0;
-    while let Some(request) = next(directory, &mut stream).await? {
-        received += 1;
-        if received > MAX_RECORDS {
-            return Err(too_many());
-        }
-        let bytes = request.encoded_len();
-        if let Some(group) = intake.take(convert::item(&caller.organization, request), bytes) {
-            write(directory, caller, group, &mut tally).await?;
-        }
-    }
-    write(directory, caller, intake.rest(), &mut tally).await?;
-    if tally.added + tally.changed >= LARGE
-        && let Err(error) = directory.store.refresh_statistics().await
-    {
-        // The database will come to it by itself.
-        tracing::warn!(%error, "the statistics of the directory could not be refreshed");
-    }
-    Ok(ImportDirectoryResponse {
-        added: tally.added,
-        changed: tally.changed,
-        unchanged: tally.unchanged,
-        refused: tally.refused,
-        refusals: tally.refusals.into_iter().map(convert::import_refusal).collect(),
-    })
+    let place = Arc::clone(&directory.imports).try_acquire_owned();
+    let place = place.map_err(|_| overloaded(BUSY))?;
+    let given_up = CancellationToken::new();
+    let mut import = Import {
+        directory: directory.clone(),
+        caller: caller.clone(),
+        stream,
+        given_up: given_up.clone(),
+        tally: Tally::default(),
+    };
+    // A task of its own: whatever becomes of the call, the import ends in good order and gives its lease back.
+    let _call_ended = given_up.drop_guard();
+    let running = async move {
+        let answer = import.run().await;
+        drop(place);
+        answer
+    };
+    let running = tokio::spawn(running.in_current_span()).await;
+    running.unwrap_or_else(|error| Err(internal(&error)))
 }
 
-async fn next(
-    directory: &Directory,
-    stream: &mut Streaming<ImportDirectoryRequest>,
-) -> Result<Option<ImportDirectoryRequest>, Status> {
-    tokio::select! {
-        next = tokio::time::timeout(IDLE, stream.message()) => next.unwrap_or_else(|_| Err(deadline_exceeded())),
-        () = directory.stopping.cancelled() => Err(status::stopping()),
-    }
+struct Import {
+    directory: Directory,
+    caller: Caller,
+    stream: Streaming<ImportDirectoryRequest>,
+    given_up: CancellationToken,
+    tally: Tally,
 }
 
-/// Writes a group, and counts what became of each item in the order of the stream.
-async fn write(directory: &Directory, caller: &Caller, group: Vec<Item>, tally: &mut Tally) -> Result<(), Status> {
-    let mut verdicts = verdicts(directory, caller, &group)
-        .await
-        .map_err(|error| status::of_store(&error))?;
-    verdicts.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
-    for (place, item) in group.into_iter().enumerate() {
-        let outcome = match (item.entry, verdicts.pop_if(|(of, _)| *of == place)) {
-            (Ok(_), Some((_, verdict))) => verdict.map(|written| written.change).map_err(|refused| Refusal {
-                reason: status::of_refused_write(refused),
-                message: refused.to_string(),
-            }),
-            (Err(refusal), _) => Err(refusal),
-            (Ok(_), None) => return Err(carepost_rpc::status::internal(&super::NoVerdict)),
+impl Import {
+    async fn run(&mut self) -> Result<ImportDirectoryResponse, Status> {
+        let mut first = self.next().await?;
+        let sent = first.as_ref().and_then(|request| request.record.as_ref());
+        let options = if let Some(Sent::Options(options)) = sent {
+            let options = convert::import_options(*options);
+            self.tally.first = 1;
+            first = self.next().await?;
+            options
+        } else {
+            ImportOptions::default()
         };
-        tally.count(item.kind, item.id, outcome);
+        let mut run = self.begin(options).await?;
+        let answer = self.import(&mut run, first, options).await;
+        let store = &self.directory.store;
+        if let Err(error) = store.end_import(&run, self.directory.clock.now()).await {
+            // The lease ends by itself.
+            tracing::warn!(%error, "an import could not give back its lease");
+        }
+        answer
     }
-    Ok(())
-}
 
-/// The verdicts, each with its item's place in the group.
-async fn verdicts(directory: &Directory, caller: &Caller, group: &[Item]) -> Result<Vec<(usize, Verdict)>, StoreError> {
-    let (places, entries): (Vec<_>, Vec<_>) = in_writing_order(group).into_iter().unzip();
-    if entries.is_empty() {
-        return Ok(Vec::new());
+    async fn begin(&self, options: ImportOptions) -> Result<ImportRun, Status> {
+        let Directory { store, ids, .. } = &self.directory;
+        let write = self.directory.write(&self.caller);
+        let purpose = if options.validate_only {
+            Purpose::Plan
+        } else {
+            Purpose::Write
+        };
+        let lease = 2 * self.directory.import_limits.idle + GROUP;
+        let lease = TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX);
+        let begun = store.begin_import(write, ids.next(write.now), purpose, lease).await;
+        begun
+            .map_err(|error| status::of_store(&error))?
+            .ok_or_else(status::import_running)
     }
-    let verdicts = directory.store.write_entries(directory.write(caller), &entries).await?;
-    Ok(places.into_iter().zip(verdicts).collect())
+
+    async fn import(
+        &mut self,
+        run: &mut ImportRun,
+        first: Option<ImportDirectoryRequest>,
+        options: ImportOptions,
+    ) -> Result<ImportDirectoryResponse, Status> {
+        let mut removals = Removals::default();
+        if options.reconcile {
+            let counted = self.directory.store.count_removable(run).await;
+            removals = counted.map_err(|error| status::of_store(&error))?;
+        }
+        let trailer = self.write_all(run, first).await?;
+        must_be_complete(&self.tally, trailer, options)?;
+        self.refresh_statistics(options).await;
+        if options.reconcile {
+            removals = self.reconcile(run, removals, options).await?;
+        }
+        Ok(answer(std::mem::take(&mut self.tally), removals, options))
+    }
+
+    /// Writes what the stream holds, and gives what its trailer counts, if it has one.
+    async fn write_all(
+        &mut self,
+        run: &mut ImportRun,
+        first: Option<ImportDirectoryRequest>,
+    ) -> Result<Option<i64>, Status> {
+        let mut intake = Intake::default();
+        let mut received = 0;
+        let mut trailer = None;
+        let mut next = first;
+        while let Some(request) = next {
+            match &request.record {
+                Some(Sent::Options(_)) => return Err(malformed("options", "may only be the first request")),
+                _ if trailer.is_some() => return Err(malformed("trailer", "may only be the last request")),
+                Some(Sent::Trailer(sent)) => trailer = Some(sent.record_count),
+                _ if received == MAX_RECORDS => return Err(too_many()),
+                _ => {
+                    received += 1;
+                    let bytes = request.encoded_len();
+                    let item = convert::item(&self.caller.organization, request);
+                    if let Some(group) = intake.take(item, bytes) {
+                        self.write(run, group).await?;
+                    }
+                }
+            }
+            next = self.next().await?;
+        }
+        self.write(run, intake.rest()).await?;
+        Ok(trailer)
+    }
+
+    async fn next(&mut self) -> Result<Option<ImportDirectoryRequest>, Status> {
+        let idle = self.directory.import_limits.idle;
+        tokio::select! {
+            next = tokio::time::timeout(idle, self.stream.message()) => {
+                next.unwrap_or_else(|_| Err(deadline_exceeded()))
+            }
+            () = self.directory.stopping.cancelled() => Err(status::stopping()),
+            () = self.given_up.cancelled() => Err(deadline_exceeded()),
+        }
+    }
+
+    /// Writes a group, and counts what became of each item in the order of the stream.
+    async fn write(&mut self, run: &mut ImportRun, group: Vec<Item>) -> Result<(), Status> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let write = self.directory.write(&self.caller);
+        let fates = self.directory.store.import_group(write, run, &group).await;
+        let fates = fates.map_err(|error| status::of_store(&error))?;
+        for (item, fate) in group.into_iter().zip(fates) {
+            let outcome = match (fate, &item.entry) {
+                (Fate::Duplicate, _) => Err(Refusal {
+                    reason: RefusalReason::Duplicate,
+                    message: "the same record came earlier in the stream".to_owned(),
+                }),
+                (Fate::Decided(Ok(written)), _) => Ok(written.change),
+                (Fate::Decided(Err(refused)), _) => Err(Refusal {
+                    reason: status::of_refused_write(refused),
+                    message: refused.to_string(),
+                }),
+                (Fate::Unreadable, Err(refusal)) => Err(refusal.clone()),
+                (Fate::Unreadable, Ok(_)) => return Err(internal(&super::NoVerdict)),
+            };
+            self.tally.count(item, outcome);
+        }
+        Ok(())
+    }
+
+    async fn refresh_statistics(&self, options: ImportOptions) {
+        let written = self.tally.added + self.tally.changed;
+        let matter = if options.reconcile {
+            self.tally.records()
+        } else {
+            written
+        };
+        if matter >= LARGE
+            && let Err(error) = self.directory.store.refresh_statistics().await
+        {
+            // The database will come to it by itself.
+            tracing::warn!(%error, "the statistics of the directory could not be refreshed");
+        }
+    }
+
+    /// Takes away what the stream did not hold; or only counts it.
+    async fn reconcile(&self, run: &ImportRun, stored: Removals, options: ImportOptions) -> Result<Removals, Status> {
+        let store = &self.directory.store;
+        let planned = store
+            .plan_removals(self.directory.write(&self.caller), run, stored.clone())
+            .await
+            .map_err(|error| status::of_store(&error))?;
+        if options.validate_only {
+            return Ok(planned);
+        }
+        if !options.allow_large_removal {
+            must_be_small(&planned)?;
+        }
+        let removed = store.remove(self.directory.write(&self.caller), run, stored).await;
+        removed.map_err(|error| status::of_store(&error))
+    }
 }
 
 fn too_many() -> Status {
-    let mut violations = Violations::default();
-    violations.add("record", format!("must come at most {MAX_RECORDS} times in one stream"));
-    let refused = violations.finish::<()>(None);
-    refused
-        .err()
-        .unwrap_or_else(|| refusal(ErrorReason::InvalidRequest, "too many records"))
+    malformed(
+        "record",
+        &format!("must come at most {MAX_RECORDS} times in one stream"),
+    )
 }

@@ -1,15 +1,20 @@
-//! `PutLocation` and `GetLocation`.
+//! The RPCs of locations: Put, Get, List and Delete.
 
 use carepost_identity::LocationId;
 use carepost_proto::eligibility::v1::{
-    GetLocationRequest, GetLocationResponse, PutLocationRequest, PutLocationResponse,
+    DeleteLocationRequest, DeleteLocationResponse, GetLocationRequest, GetLocationResponse, ListLocationsRequest,
+    ListLocationsResponse, PutLocationRequest, PutLocationResponse,
 };
 use carepost_rpc::{Caller, Violations, status::not_found};
 use tonic::Status;
 
-use super::{Directory, status};
+use super::{
+    Directory,
+    list::{self, Listing},
+    status,
+};
 use crate::{
-    domain::directory::{EmrVersion, Record},
+    domain::directory::{EmrVersion, Record, RecordKind},
     rpc::convert,
 };
 
@@ -39,9 +44,48 @@ pub(super) async fn get(
     let id = violations.finish(id)?;
     let found = directory.store.location(&caller.organization, &id).await;
     let found = found.map_err(|error| status::of_store(&error))?;
-    let (record, version) = found.ok_or_else(|| not_found("location"))?;
+    let found = found.ok_or_else(|| not_found("location"))?;
     Ok(GetLocationResponse {
-        location: Some(convert::location_message(record)),
-        version: Some(convert::version(version)),
+        record: Some(convert::location_record(found)),
+    })
+}
+
+pub(super) async fn list(
+    directory: &Directory,
+    caller: &Caller,
+    request: ListLocationsRequest,
+) -> Result<ListLocationsResponse, Status> {
+    let mut violations = Violations::default();
+    let asked = list::Asked {
+        size: request.page_size,
+        token: request.page_token,
+        show_deleted: request.show_deleted,
+    };
+    let listing = Listing::parse(&mut violations, &caller.organization, "ListLocations", asked, &[]);
+    let listing = violations.finish(listing)?;
+    let found = directory.store.locations(&caller.organization, listing.page()).await;
+    let found = found.map_err(|error| status::of_store(&error))?;
+    let (locations, next_page_token) = listing.answer(found, convert::location_record);
+    Ok(ListLocationsResponse {
+        locations,
+        next_page_token,
+    })
+}
+
+pub(super) async fn delete(
+    directory: &Directory,
+    caller: &Caller,
+    request: DeleteLocationRequest,
+) -> Result<DeleteLocationResponse, Status> {
+    let mut violations = Violations::default();
+    let id = violations.take("location_id", LocationId::parse(request.location_id));
+    let version = violations.take("version", EmrVersion::parse(request.version));
+    let (id, version) = violations.finish(id.zip(version))?;
+    let written = directory
+        .delete(caller, RecordKind::Location, id.as_str(), version)
+        .await?;
+    Ok(DeleteLocationResponse {
+        outcome: convert::outcome(written.change),
+        version: Some(convert::version(written.version)),
     })
 }

@@ -1,23 +1,30 @@
-//! `DirectoryService`: put and get share a file for each kind of record.
+//! `DirectoryService`: the RPCs of each kind of record share a file.
 
 mod chart;
+mod import_answer;
 mod import_directory;
+mod list;
 mod location;
 mod organization;
 mod portal_user;
 mod staff;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use carepost_proto::eligibility::v1::{
-    GetChartRequest, GetChartResponse, GetLocationRequest, GetLocationResponse, GetOrganizationRequest,
-    GetOrganizationResponse, GetPortalUserRequest, GetPortalUserResponse, GetStaffRequest, GetStaffResponse,
-    ImportDirectoryRequest, ImportDirectoryResponse, PutChartRequest, PutChartResponse, PutLocationRequest,
-    PutLocationResponse, PutOrganizationRequest, PutOrganizationResponse, PutPortalUserRequest, PutPortalUserResponse,
-    PutStaffRequest, PutStaffResponse, directory_service_server::DirectoryService,
+    DeleteChartRequest, DeleteChartResponse, DeleteLocationRequest, DeleteLocationResponse, DeleteOrganizationRequest,
+    DeleteOrganizationResponse, DeletePortalUserRequest, DeletePortalUserResponse, DeleteStaffRequest,
+    DeleteStaffResponse, GetChartRequest, GetChartResponse, GetLocationRequest, GetLocationResponse,
+    GetOrganizationRequest, GetOrganizationResponse, GetPortalUserRequest, GetPortalUserResponse, GetStaffRequest,
+    GetStaffResponse, ImportDirectoryRequest, ImportDirectoryResponse, ListChartsRequest, ListChartsResponse,
+    ListLocationsRequest, ListLocationsResponse, ListOrganizationsRequest, ListOrganizationsResponse,
+    ListPortalUsersRequest, ListPortalUsersResponse, ListStaffRequest, ListStaffResponse, PutChartRequest,
+    PutChartResponse, PutLocationRequest, PutLocationResponse, PutOrganizationRequest, PutOrganizationResponse,
+    PutPortalUserRequest, PutPortalUserResponse, PutStaffRequest, PutStaffResponse,
+    directory_service_server::DirectoryService,
 };
 use carepost_rpc::Caller;
-use carepost_runtime::Clock;
+use carepost_runtime::{Clock, Ids};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -25,14 +32,21 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::status;
 use crate::{
     domain::{
-        directory::{EmrVersion, Entry, Incoming, Record},
+        directory::{EmrVersion, Entry, Incoming, Record, RecordKind},
         version::Written,
     },
     store::{Store, Write},
 };
 
-/// How many imports a process takes at once: each remembers what it has seen.
+/// How many imports a process takes at once: each writes as fast as the database takes it.
 const MAX_IMPORTS: usize = 4;
+
+/// The bounds of imports.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportLimits {
+    /// How long a client may take from one record to the next.
+    pub idle: Duration,
+}
 
 /// What the RPCs of `DirectoryService` work with.
 #[derive(Clone, Debug)]
@@ -41,18 +55,22 @@ pub struct Directory {
     clock: Clock,
     stopping: CancellationToken,
     imports: Arc<Semaphore>,
+    import_limits: ImportLimits,
+    ids: Ids,
 }
 
 impl Directory {
     /// With this store, until the process stops.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, stopping: CancellationToken) -> Self {
+    pub fn new(store: Store, clock: Clock, stopping: CancellationToken, import_limits: ImportLimits) -> Self {
         let imports = Arc::new(Semaphore::new(MAX_IMPORTS));
         Self {
             store,
             clock,
             stopping,
             imports,
+            import_limits,
+            ids: Ids,
         }
     }
 
@@ -71,6 +89,22 @@ impl Directory {
         let verdict = verdicts.map_err(|error| status::of_store(&error))?.pop();
         let verdict = verdict.ok_or_else(|| carepost_rpc::status::internal(&NoVerdict))?;
         verdict.map_err(status::of_write)
+    }
+}
+
+impl Directory {
+    /// Deletes one record, as every Delete does.
+    async fn delete(
+        &self,
+        caller: &Caller,
+        kind: RecordKind,
+        id: &str,
+        version: EmrVersion,
+    ) -> Result<Written, Status> {
+        let deleted = self.store.delete(self.write(caller), kind, id, version).await;
+        deleted
+            .map_err(|error| status::of_store(&error))?
+            .map_err(status::of_delete)
     }
 }
 
@@ -102,5 +136,15 @@ rpcs! {
     get_staff = staff::get: GetStaffRequest => GetStaffResponse;
     get_chart = chart::get: GetChartRequest => GetChartResponse;
     get_portal_user = portal_user::get: GetPortalUserRequest => GetPortalUserResponse;
+    list_organizations = organization::list: ListOrganizationsRequest => ListOrganizationsResponse;
+    list_locations = location::list: ListLocationsRequest => ListLocationsResponse;
+    list_staff = staff::list: ListStaffRequest => ListStaffResponse;
+    list_charts = chart::list: ListChartsRequest => ListChartsResponse;
+    list_portal_users = portal_user::list: ListPortalUsersRequest => ListPortalUsersResponse;
+    delete_organization = organization::delete: DeleteOrganizationRequest => DeleteOrganizationResponse;
+    delete_location = location::delete: DeleteLocationRequest => DeleteLocationResponse;
+    delete_staff = staff::delete: DeleteStaffRequest => DeleteStaffResponse;
+    delete_chart = chart::delete: DeleteChartRequest => DeleteChartResponse;
+    delete_portal_user = portal_user::delete: DeletePortalUserRequest => DeletePortalUserResponse;
     import_directory = import_directory::handle: Streaming<ImportDirectoryRequest> => ImportDirectoryResponse;
 }

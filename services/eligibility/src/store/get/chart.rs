@@ -1,57 +1,98 @@
-use carepost_identity::{ChartId, OrganizationId, StaffId};
+use carepost_identity::{ChartId, LocationId, OrganizationId, StaffId};
+use sea_orm::{QueryResult, Value};
 
-use super::rows;
+use super::{Page, Source};
 use crate::{
-    domain::{
-        directory::{Chart, Name, PatientId, WebUrl},
-        version::StoredVersion,
-    },
+    domain::directory::{Chart, Kept, Name, PatientId, WebUrl},
     store::{
         Store, StoreError,
-        row::{get, id as id_column, optional, version},
+        row::{get, id, optional},
     },
 };
 
-const SELECT: &str = "
-SELECT c.patient_id AS patient_id, c.patient_name AS patient_name, c.location AS location, c.url AS url,
-  c.emr_version AS emr_version, c.import_counter AS import_counter,
-  cs.staff AS staff, cs.care_team AS care_team, cs.barred AS barred
-FROM chart c LEFT JOIN chart_staff cs ON cs.organization = c.organization AND cs.chart = c.id
-WHERE c.organization = $1 AND c.id = $2 AND c.deleted = FALSE";
+const SOURCE: Source = Source {
+    table: "chart",
+    key: "id",
+    content: &["patient_name", "patient_id", "location", "url"],
+    lists: ", cs.staff, cs.care_team, cs.barred",
+    join: " LEFT JOIN chart_staff cs ON cs.organization = $1 AND cs.chart = page.id",
+};
+
+/// Which charts a list holds, by what their records say. Without any of these, all.
+#[derive(Clone, Debug, Default)]
+pub struct ChartFilter {
+    /// Where they are.
+    pub location: Option<LocationId>,
+    /// Whose they are.
+    pub patient: Option<PatientId>,
+    /// Somebody on the care team.
+    pub care_team_member: Option<StaffId>,
+}
+
+impl ChartFilter {
+    fn conditions(&self) -> Vec<(&'static str, Value)> {
+        let mut conditions: Vec<(&'static str, Value)> = Vec::new();
+        if let Some(location) = &self.location {
+            conditions.push(("location = ?", location.as_str().into()));
+        }
+        if let Some(patient) = &self.patient {
+            conditions.push(("patient_id = ?", patient.as_str().into()));
+        }
+        if let Some(member) = &self.care_team_member {
+            let on_it = "EXISTS (SELECT 1 FROM chart_staff s
+  WHERE s.organization = $1 AND s.chart = r.id AND s.staff = ? AND s.care_team = TRUE)";
+            conditions.push((on_it, member.as_str().into()));
+        }
+        conditions
+    }
+}
 
 impl Store {
     /// A chart, if there is one.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn chart(
+    pub async fn chart(&self, organization: &OrganizationId, id: &ChartId) -> Result<Option<Kept<Chart>>, StoreError> {
+        let sql = SOURCE.one(organization, id.as_str());
+        Ok(SOURCE.read(self, sql, read).await?.pop())
+    }
+
+    /// A page of charts.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn charts(
         &self,
         organization: &OrganizationId,
-        id: &ChartId,
-    ) -> Result<Option<(Chart, StoredVersion)>, StoreError> {
-        let rows = rows(&self.database, SELECT, organization, id.as_str()).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut record = Chart {
-            id: id.clone(),
-            patient_id: PatientId::stored(get(row, "patient_id")?),
-            patient_name: Name::stored(get(row, "patient_name")?),
-            location: id_column(row, "location")?,
-            care_team: [].into(),
-            barred: [].into(),
-            url: optional(row, "url", WebUrl::stored)?,
-        };
-        for row in &rows {
-            if get::<Option<String>>(row, "staff")?.is_none() {
-                continue;
-            }
-            let staff: StaffId = id_column(row, "staff")?;
-            if get(row, "care_team")? {
-                record.care_team.insert(staff.clone());
-            }
-            if get(row, "barred")? {
-                record.barred.insert(staff);
-            }
-        }
-        Ok(Some((record, version(row)?)))
+        page: Page<'_>,
+        filter: &ChartFilter,
+    ) -> Result<Vec<Kept<Chart>>, StoreError> {
+        let sql = SOURCE.page(organization, page, filter.conditions());
+        SOURCE.read(self, sql, read).await
     }
+}
+
+fn read(row: &QueryResult, rows: &[QueryResult]) -> Result<Chart, StoreError> {
+    let mut record = Chart {
+        id: id(row, "id")?,
+        patient_id: PatientId::stored(get(row, "patient_id")?),
+        patient_name: Name::stored(get(row, "patient_name")?),
+        location: id(row, "location")?,
+        care_team: [].into(),
+        barred: [].into(),
+        url: optional(row, "url", WebUrl::stored)?,
+    };
+    for row in rows {
+        if get::<Option<String>>(row, "staff")?.is_none() {
+            continue;
+        }
+        let staff: StaffId = id(row, "staff")?;
+        if get(row, "care_team")? {
+            record.care_team.insert(staff.clone());
+        }
+        if get(row, "barred")? {
+            record.barred.insert(staff);
+        }
+    }
+    Ok(record)
 }

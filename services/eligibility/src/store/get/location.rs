@@ -1,20 +1,22 @@
 use carepost_identity::{LocationId, OrganizationId};
+use sea_orm::QueryResult;
 
-use super::rows;
+use super::{Page, Source};
 use crate::{
-    domain::{
-        directory::{Country, Location, Name},
-        version::StoredVersion,
-    },
+    domain::directory::{Country, Kept, Location, Name},
     store::{
         Store, StoreError,
-        row::{get, optional, version},
+        row::{get, id, optional},
     },
 };
 
-const SELECT: &str = "
-SELECT name, country, emr_version, import_counter FROM location
-WHERE organization = $1 AND id = $2 AND deleted = FALSE";
+const SOURCE: Source = Source {
+    table: "location",
+    key: "id",
+    content: &["name", "country"],
+    lists: "",
+    join: "",
+};
 
 impl Store {
     /// A location, if there is one.
@@ -25,14 +27,28 @@ impl Store {
         &self,
         organization: &OrganizationId,
         id: &LocationId,
-    ) -> Result<Option<(Location, StoredVersion)>, StoreError> {
-        let rows = rows(&self.database, SELECT, organization, id.as_str()).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let record = Location {
-            id: id.clone(),
-            name: Name::stored(get(row, "name")?),
-            country: optional(row, "country", Country::stored)?,
-        };
-        Ok(Some((record, version(row)?)))
+    ) -> Result<Option<Kept<Location>>, StoreError> {
+        let sql = SOURCE.one(organization, id.as_str());
+        Ok(SOURCE.read(self, sql, read).await?.pop())
     }
+
+    /// A page of locations.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn locations(
+        &self,
+        organization: &OrganizationId,
+        page: Page<'_>,
+    ) -> Result<Vec<Kept<Location>>, StoreError> {
+        SOURCE.read(self, SOURCE.page(organization, page, vec![]), read).await
+    }
+}
+
+fn read(row: &QueryResult, _: &[QueryResult]) -> Result<Location, StoreError> {
+    Ok(Location {
+        id: id(row, "id")?,
+        name: Name::stored(get(row, "name")?),
+        country: optional(row, "country", Country::stored)?,
+    })
 }

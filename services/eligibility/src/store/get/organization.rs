@@ -1,39 +1,52 @@
 use carepost_identity::OrganizationId;
+use sea_orm::QueryResult;
 
-use super::rows;
+use super::{Page, Source};
 use crate::{
-    domain::{
-        directory::{Country, Locale, Name, Organization, WebUrl},
-        version::StoredVersion,
-    },
+    domain::directory::{Country, Kept, Locale, Name, Organization, WebUrl},
     store::{
         Store, StoreError,
-        row::{get, optional, version},
+        row::{get, id, optional},
     },
 };
 
-const SELECT: &str = "
-SELECT name, country, portal_url, locale, emr_version, import_counter FROM organization
-WHERE organization = $1 AND organization = $2 AND deleted = FALSE";
+const SOURCE: Source = Source {
+    table: "organization",
+    key: "organization",
+    content: &["name", "country", "portal_url", "locale"],
+    lists: "",
+    join: "",
+};
 
 impl Store {
     /// The organization; none if it was never written.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn organization(
+    pub async fn organization(&self, organization: &OrganizationId) -> Result<Option<Kept<Organization>>, StoreError> {
+        let sql = SOURCE.one(organization, organization.as_str());
+        Ok(SOURCE.read(self, sql, read).await?.pop())
+    }
+
+    /// A page of the organizations that there are for an organization: itself.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn organizations(
         &self,
         organization: &OrganizationId,
-    ) -> Result<Option<(Organization, StoredVersion)>, StoreError> {
-        let rows = rows(&self.database, SELECT, organization, organization.as_str()).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let record = Organization {
-            id: organization.clone(),
-            name: Name::stored(get(row, "name")?),
-            country: Country::stored(get(row, "country")?),
-            portal_url: WebUrl::stored(get(row, "portal_url")?),
-            locale: optional(row, "locale", Locale::stored)?,
-        };
-        Ok(Some((record, version(row)?)))
+        page: Page<'_>,
+    ) -> Result<Vec<Kept<Organization>>, StoreError> {
+        SOURCE.read(self, SOURCE.page(organization, page, vec![]), read).await
     }
+}
+
+fn read(row: &QueryResult, _: &[QueryResult]) -> Result<Organization, StoreError> {
+    Ok(Organization {
+        id: id(row, "id")?,
+        name: Name::stored(get(row, "name")?),
+        country: Country::stored(get(row, "country")?),
+        portal_url: WebUrl::stored(get(row, "portal_url")?),
+        locale: optional(row, "locale", Locale::stored)?,
+    })
 }

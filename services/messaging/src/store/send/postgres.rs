@@ -10,7 +10,10 @@ use uuid::Uuid;
 use super::{RequestKey, Sent, StoreError, Write};
 use crate::{
     domain::{Mailbox, NewConversation, NewMessage},
-    store::rows,
+    store::{
+        rows,
+        search::{Heading, Searched},
+    },
 };
 
 #[derive(FromQueryResult)]
@@ -21,9 +24,10 @@ struct Row {
     revision: i64,
 }
 
-/// What both kinds of send end with. They have the common table expressions `conv` (sequence, sent_at) and `boxes` (person, unread,
-/// revision, conversation_unread of the sender in `own`), and the parameters $1 organization, $2 conversation, $3 sender,
-/// $4 sent via, $5 message, $6 body, $7 rpc, $8 request id, $9 digest, $10 event, $11 payload, $12 and $13 trace, $14 now.
+/// What both kinds of send end with. They have the common table expressions `conv` (sequence, sent_at, participants) and `boxes`
+/// (person, unread, revision, conversation_unread of the sender in `own`), and the parameters $1 organization, $2 conversation,
+/// $3 sender, $4 sent via, $5 message, $6 body, $7 rpc, $8 request id, $9 digest, $10 event, $11 payload, $12 and $13 trace,
+/// $14 now, $15 and $16 the body as it is searched.
 ///
 /// The constants are one statement because they are one transaction: a macro joins them when the program is built.
 macro_rules! send {
@@ -33,8 +37,10 @@ macro_rules! send {
             $parties,
             ",
             msg AS (
-                INSERT INTO message (organization, conversation_id, sequence, id, sender, sent_via, body, sent_at)
-                SELECT $1, $2, conv.sequence, $5, $3, $4, $6, conv.sent_at FROM conv
+                INSERT INTO message
+                    (organization, conversation_id, sequence, id, sender, sent_via, body, sent_at, participants, folded,
+                     symbols)
+                SELECT $1, $2, conv.sequence, $5, $3, $4, $6, conv.sent_at, conv.participants, $15, $16 FROM conv
             ),
             event AS (
                 INSERT INTO outbox
@@ -55,16 +61,18 @@ macro_rules! send {
     };
 }
 
-/// $15 and $16: persons and their names; $17 kind, $18 chart, $19 patient's name, $20 subject.
+/// $17 and $18: persons and their names; $19 kind, $20 chart, $21 patient's name, $22 subject; $23 to $25: participants and heading
+/// as they are searched.
 const START: &str = send!(
     "parties AS (
-        SELECT * FROM unnest($15::text[], $16::text[]) AS party (person, display_name)
+        SELECT * FROM unnest($17::text[], $18::text[]) AS party (person, display_name)
     ),
     conv AS (
         INSERT INTO conversation
-            (organization, id, kind, chart_id, patient_name, subject, created_at, last_message_at, last_sequence)
-        VALUES ($1, $2, $17, $18, $19, $20, $14, $14, 1)
-        RETURNING last_sequence AS sequence, last_message_at AS sent_at
+            (organization, id, kind, chart_id, patient_name, subject, created_at, last_message_at, last_sequence,
+             participants, folded, symbols)
+        VALUES ($1, $2, $19, $20, $21, $22, $14, $14, 1, $23, $24, $25)
+        RETURNING last_sequence AS sequence, last_message_at AS sent_at, participants
     ),
     own AS (SELECT 0::bigint AS conversation_unread),
     boxes AS (
@@ -91,7 +99,7 @@ pub(in crate::store) const REPLY: &str = send!(
         UPDATE conversation
         SET last_sequence = last_sequence + 1, last_message_at = GREATEST(last_message_at, $14)
         WHERE organization = $1 AND id = $2
-        RETURNING last_sequence AS sequence, last_message_at AS sent_at
+        RETURNING last_sequence AS sequence, last_message_at AS sent_at, participants
     ),
     locked AS (
         SELECT p.person, p.unread, p.archived FROM participant p, conv
@@ -123,6 +131,7 @@ pub(super) async fn start(
     request: RequestKey<'_>,
     conversation: NewConversation,
 ) -> Result<Sent, StoreError> {
+    let heading = Heading::of_new(write.organization, &conversation);
     let parties = conversation.participants.into_iter();
     let (persons, names): (Vec<_>, Vec<_>) = parties
         .map(|party| (party.person.to_string(), party.display_name))
@@ -139,6 +148,9 @@ pub(super) async fn start(
         chart.into(),
         patient.into(),
         conversation.subject.as_str().into(),
+        heading.participants.into(),
+        heading.text.folded.into(),
+        heading.text.symbols.into(),
     ]);
     send(database, START, values).await
 }
@@ -168,8 +180,9 @@ async fn send(database: &DatabaseConnection, sql: &'static str, values: Vec<Valu
     })
 }
 
-/// The parameters $1 to $14.
+/// The parameters $1 to $16.
 fn common(write: Write<'_>, request: RequestKey<'_>, conversation: Uuid, message: NewMessage) -> Vec<Value> {
+    let text = Searched::of_body(&message.body);
     let trace = TraceHeaders::current();
     let via = write.actor.service().map(ToString::to_string);
     let event: Option<Uuid> = message.event.event_id.parse().ok();
@@ -188,5 +201,7 @@ fn common(write: Write<'_>, request: RequestKey<'_>, conversation: Uuid, message
         trace.traceparent.into(),
         trace.tracestate.into(),
         write.now.into(),
+        text.folded.into(),
+        text.symbols.into(),
     ]
 }

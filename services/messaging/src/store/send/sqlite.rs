@@ -15,6 +15,7 @@ use crate::{
     store::{
         entity::{conversation, message, participant},
         mailbox, request, rows,
+        search::{self, Heading},
     },
 };
 
@@ -31,6 +32,7 @@ pub(super) async fn start(
         key,
         conversation: new.id,
     };
+    let heading = Heading::of_new(write.organization, &new);
     let (chart, patient) = new
         .regarding
         .map(|regarding| (regarding.chart.to_string(), regarding.patient_name))
@@ -49,6 +51,7 @@ pub(super) async fn start(
     conversation::Entity::insert(row)
         .exec_without_returning(&transaction)
         .await?;
+    heading.write(&transaction, write.organization, new.id).await?;
     let mut own = Mailbox::default();
     for party in new.participants {
         let is_sender = party.person == new.message.sender;
@@ -189,6 +192,14 @@ impl Sending<'_> {
         message::Entity::insert(row)
             .exec_without_returning(self.transaction)
             .await?;
+        search::write_body(
+            self.transaction,
+            organization,
+            self.conversation,
+            sent.sequence,
+            &new.body,
+        )
+        .await?;
         let id = new.event.event_id.parse().map_err(|_| StoreError::Corrupt("event"))?;
         let event = Event::message_sent(id, organization.clone(), &new.event, TraceHeaders::current(), sent.at);
         outbox::insert(self.transaction, &event).await?;

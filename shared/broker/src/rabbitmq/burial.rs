@@ -3,15 +3,11 @@
 use lapin::{
     BasicProperties,
     message::Delivery,
-    types::{AMQPValue, FieldTable, ShortString},
+    types::{AMQPValue, ShortString},
     uri::AMQPUri,
 };
 
-use super::{
-    confirm::Outgoing,
-    declare::short,
-    publisher::{PERSISTENT, RabbitPublisher},
-};
+use super::{confirm::Outgoing, declare::short, properties::carried_over, publisher::RabbitPublisher};
 use crate::{
     consumer::{DEAD_QUEUE, DEAD_REASON, DEAD_TIME, Death},
     publisher::PublishError,
@@ -20,12 +16,12 @@ use crate::{
 
 /// Publishes dead letters. Over a connection of its own: when the broker is short of memory or disk it blocks connections that
 /// publish, and the acknowledgements that would help it must not be blocked with them.
-pub(crate) struct DeadLetters {
+pub(crate) struct Burial {
     publisher: RabbitPublisher,
     exchange: ShortString,
 }
 
-impl DeadLetters {
+impl Burial {
     pub(crate) fn new(uri: &AMQPUri, settings: &BrokerSettings) -> Self {
         Self {
             publisher: RabbitPublisher::new(uri.clone(), settings.clone()),
@@ -35,15 +31,11 @@ impl DeadLetters {
 
     /// Returns once the broker has confirmed it.
     pub(super) async fn publish(&self, original: &Delivery, body: &[u8], death: &Death) -> Result<(), PublishError> {
-        let properties = properties(&original.properties, death);
         let letter = Outgoing {
             exchange: self.exchange.clone(),
             routing_key: original.routing_key.clone(),
-            message_id: properties
-                .message_id()
-                .as_ref()
-                .map_or_else(String::new, ToString::to_string),
-            properties,
+            properties: properties(&original.properties, death),
+            mandatory: true,
             body,
         };
         self.publisher
@@ -58,8 +50,7 @@ impl DeadLetters {
     }
 }
 
-/// Those of the original with three more headers. Left out is what would harm: an expiry would take the letter away again,
-/// and the broker refuses the user of anybody else.
+/// Those of the original with three more headers.
 fn properties(original: &BasicProperties, death: &Death) -> BasicProperties {
     let mut headers = original.headers().clone().unwrap_or_default();
     for (name, value) in [
@@ -69,40 +60,16 @@ fn properties(original: &BasicProperties, death: &Death) -> BasicProperties {
     ] {
         headers.insert(name.into(), AMQPValue::LongString(value.as_str().into()));
     }
-    let mut properties = copy(original, headers).with_delivery_mode(PERSISTENT);
-    if let Some(timestamp) = original.timestamp() {
-        properties = properties.with_timestamp(*timestamp);
-    }
-    if let Some(priority) = original.priority() {
-        properties = properties.with_priority(*priority);
-    }
-    properties
-}
-
-fn copy(original: &BasicProperties, headers: FieldTable) -> BasicProperties {
-    type Setter = fn(BasicProperties, ShortString) -> BasicProperties;
-    let texts: [(&Option<ShortString>, Setter); 7] = [
-        (original.content_type(), BasicProperties::with_content_type),
-        (original.content_encoding(), BasicProperties::with_content_encoding),
-        (original.correlation_id(), BasicProperties::with_correlation_id),
-        (original.reply_to(), BasicProperties::with_reply_to),
-        (original.message_id(), BasicProperties::with_message_id),
-        (original.kind(), BasicProperties::with_type),
-        (original.app_id(), BasicProperties::with_app_id),
-    ];
-    let given = texts.into_iter().filter_map(|(value, set)| Some((value.clone()?, set)));
-    given.fold(
-        BasicProperties::default().with_headers(headers),
-        |properties, (value, set)| set(properties, value),
-    )
+    carried_over(original, headers)
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use lapin::types::FieldTable;
 
     use super::*;
-    use crate::consumer::MAX_REASON;
+    use crate::{consumer::MAX_REASON, rabbitmq::properties::PERSISTENT};
 
     #[test]
     fn a_dead_letter_keeps_what_it_was_and_lasts() {
