@@ -94,6 +94,7 @@ pub async fn run(context: &Context, args: DeliveriesArgs) -> Result<Report, Fail
             state: state.into(),
             page_size: page_size(limit, deliveries.len()),
             page_token,
+            ..Default::default()
         };
         let call = notification.list_deliveries(request);
         let page = context.ask(Service::Notification, call).await?;

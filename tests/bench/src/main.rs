@@ -53,7 +53,20 @@ enum Part {
     #[command(hide = true)]
     RpcServer,
     /// Measures searches instead, of one person with 100,000 messages in a table of 1,000,000.
-    Search,
+    Search {
+        /// The instance of PostgreSQL and RabbitMQ that is used.
+        #[arg(long, default_value = INSTANCE)]
+        instance: String,
+    },
+    /// Imports a large directory in one stream, and measures that instead.
+    Import {
+        /// How many staff.
+        #[arg(long, default_value_t = 100_000)]
+        staff: u64,
+        /// How many charts.
+        #[arg(long, default_value_t = 1_000_000)]
+        charts: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,8 +77,13 @@ fn main() -> ExitCode {
             raw_rpc::serve();
             return ExitCode::SUCCESS;
         }
-        Some(Part::Search) => {
+        Some(Part::Import { staff, charts }) => {
             let servers = Servers::up(INSTANCE).expect("PostgreSQL and RabbitMQ");
+            runtime(cpu::LOAD_THREADS, machine::cores()).block_on(import::measure(servers, staff, charts));
+            return ExitCode::SUCCESS;
+        }
+        Some(Part::Search { instance }) => {
+            let servers = Servers::up(&instance).expect("PostgreSQL and RabbitMQ");
             println!(
                 "{}",
                 runtime(cpu::LOAD_THREADS, machine::cores()).block_on(search::measure(servers))

@@ -8,6 +8,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_conversations;
 mod m0002_outbox;
 mod m0003_conversation_by_chart;
+mod m0004_folders;
 mod m0005_search;
 mod m0006_participant_by_revision;
 pub mod search;
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_conversations::Migration),
             Box::new(m0002_outbox::Migration),
             Box::new(m0003_conversation_by_chart::Migration),
+            Box::new(m0004_folders::Migration),
             Box::new(m0005_search::Migration),
             Box::new(m0006_participant_by_revision::Migration),
         ]

@@ -2,6 +2,7 @@
 
 mod compose;
 mod denial;
+mod mark;
 mod names;
 mod parties;
 mod redact;
@@ -13,6 +14,7 @@ mod view;
 
 pub use compose::Notice;
 pub use denial::{ChartAccess, Decision, Denial};
+pub use mark::{Mark, Side};
 pub use names::{Named, Names};
 pub use parties::{Parties, PartyFault};
 pub use redact::{told_to_portal_user, told_to_staff_among_staff, told_to_staff_replying, told_to_staff_starting};
@@ -20,4 +22,4 @@ pub use reply_ability::{ReplyAbility, Standing, told_to_who_replies};
 pub use search::{QueryFault, SearchQuery, Snippet, SnippetSource};
 pub use send::{Made, MissingName, NewConversation, NewMessage, Start, Thread};
 pub use text::{Body, Limits, Subject, TextFault};
-pub use view::{Answered, Conversation, Kind, Mailbox, Message, Participant, Regarding};
+pub use view::{Answered, Conversation, Kind, Mailbox, Message, Participant, Preview, Regarding};

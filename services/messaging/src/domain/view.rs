@@ -6,6 +6,8 @@ use carepost_identity::{ChartId, PersonId};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::Side;
+
 /// Which parties a conversation has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -52,8 +54,37 @@ pub struct Conversation {
     pub last_message_at: DateTime<Utc>,
     /// The sequence of its newest message.
     pub last_sequence: i64,
-    /// How many of its messages the reader has not read.
-    pub unread: i64,
+    /// The reader's side of it.
+    pub side: Side,
+    /// Its newest message, shortened.
+    pub preview: Option<Preview>,
+}
+
+/// The newest message of a conversation, for a list.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Who wrote it.
+    pub sender: PersonId,
+    /// The beginning of its body on one line.
+    pub text: String,
+}
+
+impl Preview {
+    /// How many characters it has at most.
+    const LENGTH: usize = 140;
+
+    /// Of a body, or of as much of its beginning as was read.
+    #[must_use]
+    pub fn of(sender: PersonId, body: &str) -> Self {
+        let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text: String = line.chars().take(Self::LENGTH).collect();
+        if text.len() < line.len() {
+            text.pop();
+            text.truncate(text.trim_end().len());
+            text.push('…');
+        }
+        Self { sender, text }
+    }
 }
 
 /// A message as its reader sees it.
@@ -112,4 +143,4 @@ macro_rules! keep_to_oneself {
 }
 
 // They hold names or text.
-keep_to_oneself!(Regarding Participant Conversation Message);
+keep_to_oneself!(Regarding Participant Conversation Preview Message);

@@ -3,7 +3,7 @@
 use carepost_proto::messaging::v1 as proto;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Conversation, Kind, Mailbox, Message};
+use crate::domain::{Conversation, Kind, Mailbox, Message, Side};
 
 pub(super) fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp {
@@ -31,6 +31,14 @@ pub(super) fn message(message: Message) -> proto::Message {
     }
 }
 
+fn folder(side: Side) -> proto::Folder {
+    if side.archived {
+        proto::Folder::Archived
+    } else {
+        proto::Folder::Active
+    }
+}
+
 pub(super) fn conversation(conversation: Conversation) -> proto::Conversation {
     let kind = match conversation.kind {
         Kind::Portal => proto::ConversationKind::Portal,
@@ -54,7 +62,14 @@ pub(super) fn conversation(conversation: Conversation) -> proto::Conversation {
         create_time: Some(timestamp(conversation.created_at)),
         last_message_time: Some(timestamp(conversation.last_message_at)),
         last_sequence: conversation.last_sequence,
-        unread_count: conversation.unread,
-        ..Default::default()
+        unread_count: conversation.side.unread,
+        // It is asked of eligibility, where it is asked at all.
+        reply_ability: None,
+        folder: folder(conversation.side).into(),
+        last_message: conversation.preview.map(|preview| proto::MessagePreview {
+            sender: preview.sender.to_string(),
+            text: preview.text,
+        }),
+        last_read_sequence: conversation.side.last_read,
     }
 }

@@ -1,13 +1,13 @@
 //! `ListConversations`: newest activity first (I1).
 
-use carepost_proto::messaging::v1::{ListConversationsRequest, ListConversationsResponse};
+use carepost_proto::messaging::v1::{Folder, ListConversationsRequest, ListConversationsResponse};
 use carepost_rpc::{Violations, page::List};
 use chrono::DateTime;
 use tonic::Status;
 use uuid::Uuid;
 
 use super::{Call, Messaging, convert, reply_ability::show, status};
-use crate::store::ConversationPosition;
+use crate::store::{ConversationPosition, Shelf};
 
 pub(super) async fn handle(
     messaging: &Messaging,
@@ -15,7 +15,14 @@ pub(super) async fn handle(
     request: ListConversationsRequest,
 ) -> Result<ListConversationsResponse, Status> {
     let organization = &call.caller.organization;
-    let list = List::new(&["ListConversations", organization.as_str(), &call.person.to_string()]);
+    let shelf = shelf(&request)?;
+    let kind = format!("{}/{}", shelf.archived, shelf.unread_only);
+    let list = List::new(&[
+        "ListConversations",
+        organization.as_str(),
+        &call.person.to_string(),
+        &kind,
+    ]);
     let (size, after) = parse(&list, &request)?;
     let size = usize::try_from(size).unwrap_or_default();
     let of_store = |error| status::of_store(&error);
@@ -27,7 +34,7 @@ pub(super) async fn handle(
     // One more than the page tells whether there is another page.
     let found = messaging
         .store
-        .conversations(organization, &call.person, after, size as u64 + 1)
+        .conversations(organization, &call.person, shelf, after, size as u64 + 1)
         .await;
     let mut conversations = found.map_err(of_store)?;
     let more = conversations.len() > size;
@@ -44,6 +51,22 @@ pub(super) async fn handle(
         next_page_token: token.unwrap_or_default(),
         mailbox: Some(convert::mailbox(mailbox)),
     })
+}
+
+fn shelf(request: &ListConversationsRequest) -> Result<Shelf, Status> {
+    let mut violations = Violations::default();
+    let archived = match Folder::try_from(request.folder) {
+        Ok(Folder::Unspecified | Folder::Active) => Some(false),
+        Ok(Folder::Archived) => Some(true),
+        Err(_) => {
+            violations.add("folder", "must be FOLDER_ACTIVE or FOLDER_ARCHIVED");
+            None
+        }
+    };
+    violations.finish(archived.map(|archived| Shelf {
+        archived,
+        unread_only: request.unread_only,
+    }))
 }
 
 fn parse(list: &List, request: &ListConversationsRequest) -> Result<(u32, Option<ConversationPosition>), Status> {

@@ -1,5 +1,6 @@
 //! `carepost.messaging.v1.MessagingService`: one file for each RPC.
 
+mod archive_conversation;
 mod convert;
 mod get_compose_options;
 mod get_conversation;
@@ -7,13 +8,16 @@ mod get_unread_count;
 mod list_conversations;
 mod list_messages;
 mod list_recipients;
+mod mark;
 mod mark_read;
+mod mark_unread;
 mod replay;
 mod reply;
 mod reply_ability;
 mod search_conversations;
 mod start_conversation;
 mod status;
+mod unarchive_conversation;
 mod watch_inbox;
 
 use std::{sync::Arc, time::Duration};
@@ -107,17 +111,13 @@ impl Messaging {
 
 /// Each RPC: who calls, then the handler of its file.
 macro_rules! rpcs {
-    ($($rpc:ident: $request:ty => $response:ty;)* ; stubs $($stub:ident: $stub_request:ty => $stub_response:ty;)*) => {
+    ($($rpc:ident: $request:ty => $response:ty;)*) => {
         #[async_trait]
         impl MessagingService for Messaging {
             $(async fn $rpc(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                 let call = Call::of(&request)?;
                 $rpc::handle(self, call, request.into_inner()).await.map(Response::new)
             })*
-            $(async fn $stub(&self, _: Request<$stub_request>) -> Result<Response<$stub_response>, Status> {
-                Err(Status::unimplemented("not built yet"))
-            })*
-
             type WatchInboxStream = watch_inbox::Answers;
 
             async fn watch_inbox(&self, request: Request<WatchInboxRequest>) -> Result<Response<watch_inbox::Answers>, Status> {
@@ -139,7 +139,6 @@ rpcs! {
     list_recipients: ListRecipientsRequest => ListRecipientsResponse;
     get_compose_options: GetComposeOptionsRequest => GetComposeOptionsResponse;
     search_conversations: SearchConversationsRequest => SearchConversationsResponse;
-    ; stubs
     mark_unread: MarkUnreadRequest => MarkUnreadResponse;
     archive_conversation: ArchiveConversationRequest => ArchiveConversationResponse;
     unarchive_conversation: UnarchiveConversationRequest => UnarchiveConversationResponse;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use carepost_proto::common::v1::ErrorReason;
 use carepost_rpc::{
     peer::PeerError,
-    status::{internal, not_eligible, refusal, unavailable},
+    status::{internal, not_eligible, refusal, refusal_with, unavailable},
 };
 use carepost_runtime::DatabaseFault;
 use tonic::Status;
@@ -21,6 +21,11 @@ pub(super) fn of_store(error: &StoreError) -> Status {
         StoreError::Database(DatabaseFault::Unavailable) => unavailable("database", RETRY),
         // Whoever can lose this race rereads first; to lose it twice means that the row came and went.
         StoreError::KnownRequest => unavailable("database", RETRY),
+        StoreError::NewerMessage(last) => refusal_with(
+            ErrorReason::NewerMessage,
+            "a newer message came than the one that was last seen",
+            &[("last_sequence", last.to_string())],
+        ),
         error => internal(error),
     }
 }

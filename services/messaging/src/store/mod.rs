@@ -8,7 +8,7 @@ mod entity;
 mod list_conversations;
 mod list_messages;
 mod mailbox;
-mod mark_read;
+mod mark;
 mod names;
 mod open;
 mod request;
@@ -25,7 +25,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseConnection;
 
 pub use changes::{Change, Changes};
-pub use list_conversations::ConversationPosition;
+pub use list_conversations::{ConversationPosition, Shelf};
+pub use mark::Marking;
 pub use open::Opened;
 pub use revisions::Watched;
 pub use search::{Found, FoundBody, Search, SearchError};
@@ -65,6 +66,9 @@ pub enum StoreError {
     /// The same request was carried out meanwhile: read its answer.
     #[error("the request was carried out meanwhile")]
     KnownRequest,
+    /// A message came after the last one that the person saw: the conversation has reached this sequence.
+    #[error("a newer message came: {0}")]
+    NewerMessage(i64),
     /// The database.
     #[error(transparent)]
     Database(DatabaseFault),

@@ -3,7 +3,7 @@
 use carepost_identity::{ChartId, PersonId};
 
 use super::{StoreError, entity};
-use crate::domain::{Conversation, Kind, Message, Participant, Regarding};
+use crate::domain::{Conversation, Kind, Message, Participant, Preview, Regarding, Side};
 
 pub(super) const PORTAL: i16 = 1;
 pub(super) const STAFF: i16 = 2;
@@ -23,11 +23,12 @@ pub(super) fn chart(text: String) -> Result<ChartId, StoreError> {
     ChartId::parse(text).map_err(|_| StoreError::Corrupt("chart"))
 }
 
-/// A conversation, as the one of its participants sees it whose unread count is given.
+/// A conversation, as the one of its participants sees it whose side is given.
 pub(super) fn conversation(
     row: entity::conversation::Model,
     participants: Vec<entity::participant::Model>,
-    unread: i64,
+    own: &entity::participant::Model,
+    preview: Option<Preview>,
 ) -> Result<Conversation, StoreError> {
     let kind = match row.kind {
         PORTAL => Kind::Portal,
@@ -50,8 +51,17 @@ pub(super) fn conversation(
         created_at: row.created_at,
         last_message_at: row.last_message_at,
         last_sequence: row.last_sequence,
-        unread,
+        side: side(own),
+        preview,
     })
+}
+
+pub(super) fn side(row: &entity::participant::Model) -> Side {
+    Side {
+        last_read: row.last_read,
+        unread: row.unread,
+        archived: row.archived,
+    }
 }
 
 fn participant(row: entity::participant::Model) -> Result<Participant, StoreError> {

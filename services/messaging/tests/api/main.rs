@@ -8,6 +8,8 @@ mod compose;
 mod conversations;
 mod denials;
 mod fields;
+mod folders;
+mod model;
 mod names;
 mod reply_ability;
 mod requests;

@@ -157,12 +157,13 @@ fn tls(server: &MailServer) -> Result<TlsParameters, SmtpSetupError> {
     Ok(builder.build()?)
 }
 
-/// Whether the connection can take another email after this.
+/// Whether the connection can take another email after this. One that refuses our own address is tired of us: servers count
+/// the emails of a connection.
 fn is_usable<T>(sent: &Result<T, Failure>) -> bool {
-    match sent.as_ref().map_err(|failure| &failure.fault) {
-        Ok(_) | Err(Fault::NoUnicode) => true,
-        Err(Fault::Reply { code, .. }) => *code != GOODBYE,
-        Err(Fault::Broken(_)) => false,
+    match sent.as_ref().map_err(|failure| (failure.step, &failure.fault)) {
+        Ok(_) | Err((_, Fault::NoUnicode)) => true,
+        Err((step, Fault::Reply { code, .. })) => *code != GOODBYE && matches!(step, Step::Recipient | Step::Content),
+        Err((_, Fault::Broken(_))) => false,
     }
 }
 
@@ -232,5 +233,14 @@ mod tests {
             text: String::new()
         })));
         assert!(!is_usable(&sent(Fault::Broken(String::new()))));
+        let tired = Fault::Reply {
+            code: 452,
+            text: String::new(),
+        };
+        let refused = Failure {
+            step: Step::Sender,
+            fault: tired,
+        };
+        assert!(!is_usable(&Err::<(), _>(refused)));
     }
 }

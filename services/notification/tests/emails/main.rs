@@ -3,14 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod attempts;
 mod failing;
 mod folder;
 mod inbox;
 mod ledger;
 mod outages;
 mod parts;
+mod preferences;
+mod preview;
 mod process;
+mod retry;
 mod sending;
+mod smtp;
 mod stub;
 mod support;
 mod tls;

@@ -11,8 +11,8 @@ use carepost_notification_migration::Migrator;
 use carepost_proto::{
     event::v1::MessageSent,
     notification::v1::{
-        Delivery, DeliveryState, GetDeliveryRequest, ListDeliveriesRequest, ListDeliveriesResponse,
-        notification_service_client::NotificationServiceClient,
+        Attempt, Delivery, DeliveryState, GetDeliveryRequest, ListDeliveriesRequest, ListDeliveriesResponse,
+        RetryDeliveryRequest, notification_service_client::NotificationServiceClient,
     },
 };
 use carepost_runtime::{
@@ -64,18 +64,24 @@ pub struct Service {
     token: String,
 }
 
-/// Puts a service's token and the organization on every call.
-#[derive(Clone)]
+/// Puts a token on every call, and what goes with a service's: the organization, and whose session it relays.
+#[derive(Clone, Default)]
 pub struct Credentials {
-    token: String,
-    organization: String,
+    pub token: String,
+    pub organization: Option<String>,
+    pub act_as: Option<String>,
 }
 
 impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let metadata = request.metadata_mut();
         metadata.insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
-        metadata.insert("carepost-organization", self.organization.parse().unwrap());
+        if let Some(organization) = &self.organization {
+            metadata.insert("carepost-organization", organization.parse().unwrap());
+        }
+        if let Some(person) = &self.act_as {
+            metadata.insert("carepost-act-as", person.parse().unwrap());
+        }
         Ok(request)
     }
 }
@@ -120,7 +126,12 @@ impl World {
             [identity]
             issuers = [{{ issuer = "{issuer}", jwks_file = {jwks:?}, organizations = ["*"] }}]
             services = [{{ issuer = "{issuer}", subject = "console", name = "console",
-                           scopes = ["notifications.read"], organizations = ["southern", "prairie"] }}]
+                           scopes = ["notifications.read", "notifications.write"],
+                           organizations = ["southern", "prairie"] }},
+                        {{ issuer = "{issuer}", subject = "reader", name = "reader",
+                           scopes = ["notifications.read"], organizations = ["southern"] }},
+                        {{ issuer = "{issuer}", subject = "emr", name = "emr",
+                           scopes = ["act_as:staff", "act_as:portal"], organizations = ["southern"] }}]
             [eligibility]
             url = "http://{eligibility}"
             token_file = {token:?}
@@ -260,11 +271,35 @@ pub fn message_sent(organization: &str, recipients: &[&str]) -> Sent {
 
 impl Service {
     pub fn client(&self, organization: &str) -> Client {
-        let credentials = Credentials {
+        self.client_of(Credentials {
             token: self.token.clone(),
-            organization: organization.to_owned(),
-        };
+            organization: Some(organization.to_owned()),
+            act_as: None,
+        })
+    }
+
+    pub fn client_of(&self, credentials: Credentials) -> Client {
         NotificationServiceClient::with_interceptor(self.channel.clone(), credentials)
+    }
+
+    /// The attempts at a delivery.
+    pub async fn attempts(&self, id: Uuid) -> Vec<Attempt> {
+        let delivery_id = id.to_string();
+        let asked = self
+            .client(ORGANIZATION)
+            .get_delivery(GetDeliveryRequest { delivery_id })
+            .await;
+        asked.unwrap().into_inner().attempts
+    }
+
+    /// An operator retries a delivery.
+    pub async fn retry(&self, id: Uuid) -> Result<Delivery, Status> {
+        let delivery_id = id.to_string();
+        let asked = self
+            .client(ORGANIZATION)
+            .retry_delivery(RetryDeliveryRequest { delivery_id })
+            .await?;
+        Ok(asked.into_inner().delivery.unwrap())
     }
 
     pub async fn delivery(&self, id: Uuid) -> Option<Delivery> {

@@ -1,7 +1,7 @@
 //! The connection to the mail server is protected, or there is none.
 
 use carepost_proto::notification::v1::DeliveryState;
-use carepost_testkit::smtp::{Certificate, Security};
+use carepost_testkit::smtp::{Certificate, Options, Security, SmtpServer};
 
 use crate::{parts::Column, stub::active, support::World};
 
@@ -37,6 +37,30 @@ async fn a_server_of_an_unknown_authority_gets_nothing() {
         assert!(world.smtp.mails().is_empty());
         service.stop().await;
         world.clear().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_another_name_or_with_a_certificate_that_has_ended_gets_nothing() {
+    for certificate in [
+        Certificate::generate_for(&["mail.elsewhere.example"], 2099),
+        Certificate::generate_for(&["localhost"], 2020),
+    ] {
+        for (security, scheme) in [(Security::StartTls, "smtp+starttls"), (Security::Tls, "smtps")] {
+            let mut world = world("certificate", security).await;
+            let options = Options { port: 0, security };
+            world.smtp = SmtpServer::start_as(options, certificate.clone()).await;
+            // The authority is trusted: it is the certificate alone that is wrong.
+            world.smtp.write_ca(&world.file("ca.pem"));
+            let service = world.serve_with(&world.mail_url(scheme)).await;
+            let sent = world.publish(&["portal/one"]).await;
+            let waiting = service.wait_for_state(sent.delivery, DeliveryState::Retrying).await;
+            assert_eq!((waiting.last_code, waiting.unknown_outcome_count), (0, 0));
+            assert!(waiting.last_answer.contains("certificate"), "{}", waiting.last_answer);
+            assert!(world.smtp.mails().is_empty());
+            service.stop().await;
+            world.clear().await;
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub enum Conduct {
     Usual,
     /// As it should, but every answer comes byte by byte.
     InPieces,
-    /// Answers this stage with this code (4xx or 5xx) and text, each time; at the greeting it then closes.
+    /// Answers this stage with this code (4xx or 5xx) and text, the first time; at the greeting it then closes.
     Refuse(Stage, u16, String),
     /// Says nothing any more from this stage on, until the client gives up or the server stops.
     Hang(Stage),

@@ -98,6 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn turn(&mut self, stage: Stage) -> io::Result<Turn> {
         match self.conduct.clone() {
             Conduct::Refuse(at, code, text) if at == stage => {
+                self.conduct = Conduct::Usual;
                 self.reply(&format!("{code} {text}")).await?;
                 Ok(Turn::Answered)
             }
@@ -242,7 +243,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     async fn reply(&mut self, text: &str) -> io::Result<()> {
         let text = format!("{text}\r\n");
-        let longest = if self.conduct == Conduct::InPieces { 1 } else { text.len() };
+        let longest = if self.conduct == Conduct::InPieces {
+            1
+        } else {
+            text.len()
+        };
         for piece in text.as_bytes().chunks(longest) {
             self.stream.write_all(piece).await?;
             self.stream.flush().await?;

@@ -7,7 +7,7 @@ use carepost_proto::{
     },
 };
 
-use crate::hospital::{HOSPITAL, Hospital, chart, connection, on, portal_user, refusal, staff};
+use crate::hospital::{Hospital, chart, connection, on, portal_user, refusal, staff};
 
 const NURSE: &str = "staff/nurse";
 const DOCTOR: &str = "staff/doctor";
@@ -42,11 +42,7 @@ async fn options(hospital: &Hospital, person: &str, chart: Option<&str>) -> GetC
     let request = GetComposeOptionsRequest {
         chart_id: chart.map(str::to_owned),
     };
-    let answer = hospital
-        .suite
-        .person(HOSPITAL, person)
-        .get_compose_options(request)
-        .await;
+    let answer = hospital.person(person).get_compose_options(request).await;
     answer.unwrap().into_inner()
 }
 
@@ -73,11 +69,7 @@ async fn recipients(hospital: &Hospital, person: &str, chart: Option<&str>, name
     };
     let mut found = Vec::new();
     loop {
-        let page = hospital
-            .suite
-            .person(HOSPITAL, person)
-            .list_recipients(request.clone())
-            .await;
+        let page = hospital.person(person).list_recipients(request.clone()).await;
         let page = page.unwrap().into_inner();
         found.extend(page.recipients);
         if page.next_page_token.is_empty() {

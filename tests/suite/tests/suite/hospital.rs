@@ -1,6 +1,6 @@
 //! A small hospital whose directory tests change through the API, one record at a time, and what they then know of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use carepost_proto::{
     eligibility::v1::{
@@ -10,7 +10,7 @@ use carepost_proto::{
     },
     messaging::v1::{
         Conversation, GetConversationRequest, ListConversationsRequest, ReplyRequest, ReplyState,
-        StartConversationRequest,
+        StartConversationRequest, messaging_service_client::MessagingServiceClient,
     },
 };
 use carepost_suite::{
@@ -24,7 +24,7 @@ use tonic_types::StatusExt;
 use crate::traffic::request_id;
 
 /// The organization.
-pub const HOSPITAL: &str = "prairie";
+const HOSPITAL: &str = "prairie";
 
 /// A record as it was last written, and whether it was deleted after that.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ pub struct Hospital {
     pub settings: BTreeMap<Option<String>, MessagingSettings>,
     pub locations: Vec<String>,
     version: i64,
+    people: Mutex<BTreeMap<String, MessagingServiceClient<CallerChannel>>>,
 }
 
 /// Why somebody may not reply, as they are told: reason, party, remedy.
@@ -115,6 +116,7 @@ impl Hospital {
             settings: BTreeMap::new(),
             locations: Vec::new(),
             version: 1,
+            people: Mutex::default(),
         };
         let organization = Organization {
             id: HOSPITAL.to_owned(),
@@ -138,6 +140,13 @@ impl Hospital {
         }
         hospital.set(None, Some(on(Audience::CareTeamOnly))).await;
         hospital
+    }
+
+    /// A person, always over the same connection: a token takes its time to be signed.
+    pub fn person(&self, person: &str) -> MessagingServiceClient<CallerChannel> {
+        let mut people = self.people.lock().unwrap();
+        let known = people.entry(person.to_owned());
+        known.or_insert_with(|| self.suite.person(HOSPITAL, person)).clone()
     }
 
     fn directory(&self) -> DirectoryServiceClient<CallerChannel> {
@@ -247,7 +256,7 @@ impl Hospital {
             subject: "A question".to_owned(),
             body: "How are you?".to_owned(),
         };
-        let started = self.suite.person(HOSPITAL, from).start_conversation(request).await?;
+        let started = self.person(from).start_conversation(request).await?;
         Ok(started.into_inner().conversation_id)
     }
 
@@ -257,7 +266,7 @@ impl Hospital {
             page_size: 100,
             ..ListConversationsRequest::default()
         };
-        let list = self.suite.person(HOSPITAL, person).list_conversations(request).await;
+        let list = self.person(person).list_conversations(request).await;
         list.unwrap().into_inner().conversations
     }
 
@@ -265,7 +274,7 @@ impl Hospital {
         let request = GetConversationRequest {
             conversation_id: id.to_owned(),
         };
-        let opened = self.suite.person(HOSPITAL, person).get_conversation(request).await;
+        let opened = self.person(person).get_conversation(request).await;
         opened.unwrap().into_inner().conversation.unwrap()
     }
 
@@ -276,7 +285,7 @@ impl Hospital {
             conversation_id: id.to_owned(),
             body: "Thank you.".to_owned(),
         };
-        match self.suite.person(HOSPITAL, person).reply(request).await {
+        match self.person(person).reply(request).await {
             Ok(_) => Told::new(),
             Err(refused) => refusal(&refused),
         }

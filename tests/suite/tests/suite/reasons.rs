@@ -13,7 +13,7 @@ use carepost_proto::{
 };
 use carepost_suite::wait::{LONG, until};
 
-use crate::hospital::{HOSPITAL, Hospital, Told, chart, connection, on, portal_user, refusal, staff};
+use crate::hospital::{Hospital, Told, chart, connection, on, portal_user, refusal, staff};
 
 const NURSE: &str = "staff/nurse";
 const DOCTOR: &str = "staff/doctor";
@@ -285,10 +285,6 @@ async fn d2_a_new_name_travels_from_the_directory_into_conversations() {
 
 async fn mailbox(hospital: &Hospital) -> Mailbox {
     let request = GetUnreadCountRequest {};
-    let answer = hospital
-        .suite
-        .person(HOSPITAL, GUARDIAN)
-        .get_unread_count(request)
-        .await;
+    let answer = hospital.person(GUARDIAN).get_unread_count(request).await;
     answer.unwrap().into_inner().mailbox.unwrap()
 }

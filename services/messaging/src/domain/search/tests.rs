@@ -4,7 +4,7 @@ use chrono::DateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{Kind, Participant};
+use crate::domain::{Kind, Participant, Side};
 
 fn query(text: &str) -> SearchQuery {
     SearchQuery::parse(text).unwrap()
@@ -27,7 +27,12 @@ fn conversation(subject: &str) -> Conversation {
         created_at: DateTime::UNIX_EPOCH,
         last_message_at: DateTime::UNIX_EPOCH,
         last_sequence: 1,
-        unread: 0,
+        side: Side {
+            last_read: 0,
+            unread: 0,
+            archived: false,
+        },
+        preview: None,
     }
 }
 
