@@ -182,7 +182,7 @@ async fn put(context: &Context, mut client: Client, args: PutArgs) -> Result<Rep
         }
         _ => return Err(Failure::usage("This is no record", "")),
     };
-    Ok(written("Written", outcome, stored))
+    Ok(written(None, outcome, stored))
 }
 
 async fn delete(context: &Context, mut client: Client, args: DeleteArgs) -> Result<Report, Failure> {
@@ -220,7 +220,7 @@ async fn delete(context: &Context, mut client: Client, args: DeleteArgs) -> Resu
             (answer.outcome(), answer.version)
         }
     };
-    Ok(written("Deleted", outcome, stored))
+    Ok(written(Some("Deleted"), outcome, stored))
 }
 
 fn bytes(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
@@ -239,12 +239,13 @@ fn bytes(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn written(done: &str, outcome: WriteOutcome, stored: Option<RecordVersion>) -> Report {
+fn written(done: Option<&str>, outcome: WriteOutcome, stored: Option<RecordVersion>) -> Report {
     let stored = stored.unwrap_or_default();
     let outcome = word(outcome.as_str_name(), "WRITE_OUTCOME_");
     let text = match outcome.as_str() {
         "unchanged" => format!("Nothing to do: it is so already, in version {}.", stored.emr_version),
-        _ => format!("{done}, {outcome}: version {}.", stored.emr_version),
+        "added" => format!("{}: version {}.", done.unwrap_or("Added"), stored.emr_version),
+        _ => format!("{}: version {}.", done.unwrap_or("Changed"), stored.emr_version),
     };
     let version = json!({"emr_version": stored.emr_version, "import_counter": stored.import_counter});
     Report::done(text, json!({"outcome": outcome, "version": version}))

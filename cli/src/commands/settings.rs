@@ -1,6 +1,6 @@
 //! `carepost settings`
 
-use carepost_identity::LocationId;
+use carepost_identity::{LocationId, PersonId};
 use carepost_proto::eligibility::v1::{
     Audience, Brand, GetBrandRequest, GetMessagingSettingsRequest, ListSettingChangesRequest, MessagingSettings,
     SettingChange, UpdateBrandRequest, UpdateMessagingSettingsRequest, list_setting_changes_request::Place,
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::page_size;
 use crate::{
-    args::Me,
     client::{Context, Service, Through},
     errors::Failure,
     render::{Report, Style, Table, clean, local, rfc3339, word},
@@ -32,10 +31,16 @@ Examples:
   carepost settings messaging --location south --off
   carepost settings messaging --location south --follow
   carepost settings brand --name \"Prairie Health\" --phone \"+1 555 0100\" --neutral
-  carepost settings history")]
+  carepost settings messaging --as staff/9999877696 --off
+  carepost settings history
+
+JSON of show, messaging and brand: {location_id or null, messaging, messaging_effective: {enabled, audience}, etag, brand,
+brand_effective: {name, logo_url, phone, neutral, locale, portal_url}, brand_etag}, each with what it is about; of history:
+{more, changes: [{id, change_time, changed_by, relayed_by, seed, location_id, kind, before, after}]}")]
 pub struct SettingsArgs {
-    #[command(flatten)]
-    me: Me,
+    /// Who I am: staff/ID [default: the profile's; without one, a service].
+    #[arg(long = "as", global = true, value_name = "PERSON")]
+    person: Option<PersonId>,
     #[command(subcommand)]
     what: What,
 }
@@ -138,7 +143,7 @@ struct HistoryArgs {
 
 /// Shows or changes settings.
 pub async fn run(context: &Context, args: SettingsArgs) -> Result<Report, Failure> {
-    let client = context.settings(args.me.person.as_ref()).await?;
+    let client = context.settings(args.person.as_ref()).await?;
     match args.what {
         What::Show(at) => show(context, client, &at).await,
         What::Messaging(change) => messaging(context, client, change).await,
@@ -154,15 +159,16 @@ async fn show(context: &Context, mut client: Client, at: &At) -> Result<Report, 
     let brand = context.ask(Service::Eligibility, call).await?;
     let own = |is_own: bool| if is_own { "set here" } else { "not set here" };
     let holds = brand.effective.clone().unwrap_or_default();
+    let set = brand.brand.clone().unwrap_or_default();
     let mut table = Table::new(&["SETTING", "HOLDS", "FROM"]);
     let rows = [
         ("messaging", in_words(settings.effective), settings.settings.is_some()),
-        ("brand", holds.name, brand.brand.is_some()),
-        ("logo", holds.logo_url, brand.brand.is_some()),
-        ("phone", holds.phone, brand.brand.is_some()),
+        ("brand", holds.name, !set.name.is_empty()),
+        ("logo", holds.logo_url, !set.logo_url.is_empty()),
+        ("phone", holds.phone, !set.phone.is_empty()),
         ("neutral", holds.neutral.to_string(), brand.brand.is_some()),
-        ("locale", holds.locale, brand.brand.is_some()),
-        ("portal", holds.portal_url, brand.brand.is_some()),
+        ("locale", holds.locale, !set.locale.is_empty()),
+        ("portal", holds.portal_url, !set.portal_url.is_empty()),
     ];
     for (name, value, is_own) in rows {
         let value = if value.is_empty() {

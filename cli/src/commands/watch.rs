@@ -30,7 +30,8 @@ Examples:
   carepost watch --as staff/9999999896 --after 0 --count 1 --json
 
 JSON: a line for each change: {event: opened, conversation_changed or reply_ability_may_have_changed, position,
-mailbox: {unread_count, revision}, conversation: as in `inbox`, or null}")]
+mailbox: {unread_count, revision}, conversation: as in `inbox`
+but without reply_ability and view_patient_url (`show` tells them), or null}")]
 pub struct WatchArgs {
     #[command(flatten)]
     me: Me,

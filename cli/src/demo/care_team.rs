@@ -29,11 +29,10 @@ pub async fn two_colleagues(story: &mut Story<'_>) -> Result<(), Failure> {
             shown.text_at("/conversation/regarding/chart_id") == "1021",
             &format!("{name} has it, with the chart"),
         )?;
-        let line = format!("explain --from staff/{colleague} --to staff/9999999896 --chart 1021 --reply");
-        let may_see = story.command(&line).await?.json.get("may_see_chart") == Some(&true.into());
+        let told = shown.text_at("/conversation/regarding/view_patient_url");
         story.check(
-            may_see && !link.is_empty(),
-            &format!("{name} may see the chart: View Patient {link}"),
+            told == link && !link.is_empty(),
+            &format!("{name} gets the View Patient link {link}"),
         )?;
     }
     let badge = story.command("badge --as staff/9999890897").await?;
@@ -77,7 +76,13 @@ pub async fn the_place_is_lost(story: &mut Story<'_>, conversation: &str) -> Res
         .get("messages")
         .and_then(|messages| messages.as_array())
         .map_or(0, Vec::len);
-    story.check(messages == 2, "both messages are still there to read")
+    story.check(messages == 2, "both messages are still there to read")?;
+    let ability = |key: &str| shown.text_at(&format!("/conversation/reply_ability/{key}")).to_owned();
+    story.check(
+        ability("state") == "denied" && ability("denials/0/reason") == "STAFF_NOT_ON_CARE_TEAM",
+        "the conversation itself says that he can't reply, and why",
+    )?;
+    story.check(!ability("denials/0/remedy").is_empty(), "and what would mend it")
 }
 
 /// Prairie's directory without the doctor on the care team of his only chart in this story.

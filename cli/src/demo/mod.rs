@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod care_team;
+mod folders;
 mod mail;
 mod portal;
 mod setting;
@@ -84,6 +85,8 @@ async fn tell(story: &mut Story<'_>) -> Result<(), Failure> {
     care_team::two_colleagues(story).await?;
     care_team::the_place_is_lost(story, &conversation).await?;
     care_team::and_found_again(story, &mut mailbox, &conversation).await?;
+    folders::put_away_and_back(story, &conversation).await?;
+    folders::search(story, &conversation).await?;
     portal::a_stranger(story, &conversation).await?;
     portal::another_country(story, &mut mailbox).await?;
     portal::nothing_is_left_over(story, &mailbox).await

@@ -1,11 +1,12 @@
 //! The scene: a suite, two hospitals, and the settings that came with them.
 
-use super::story::{Story, indented};
-use crate::{
-    directory::DirectoryFile,
-    errors::Failure,
-    render::{Style, Table},
-};
+use super::story::Story;
+use crate::errors::Failure;
+
+/// A location of Prairie where all staff with the role take part.
+const BURLINGTON: &str = "0b9875ba-9310-313d-93d4-bf552585d527";
+/// A location of Prairie where messaging is off.
+const FAMILY_HEALTH: &str = "a4296fd3-474d-3558-9e64-355136ce8b01";
 
 /// A suite of its own.
 pub fn a_suite(story: &mut Story<'_>) {
@@ -59,8 +60,26 @@ pub async fn what_the_import_seeded(story: &mut Story<'_>) -> Result<(), Failure
         "My Messages is off until somebody enables it. A location's own setting replaces the general one. These came with\n\
          the directory of Prairie, as a beginning; an import never undoes what an administrator chose later.",
     );
-    let prairie = DirectoryFile::read(&story.shown.join("prairie.json"))?;
-    story.tell(&indented("   ", &format!("\n{}", settings(story, &prairie))));
+    for (location, enabled, audience, what) in [
+        ("", true, "care_team_only", "in general: on, for the care team"),
+        (
+            BURLINGTON,
+            true,
+            "selected_users",
+            "Life Care Center Of Burlington: for all staff with the role",
+        ),
+        (FAMILY_HEALTH, false, "", "Family Health Medical Group: off"),
+    ] {
+        let place = if location.is_empty() {
+            String::new()
+        } else {
+            format!(" --location {location}")
+        };
+        let shown = story.command(&format!("settings show{place}")).await?;
+        let is_on = shown.json.pointer("/messaging_effective/enabled") == Some(&enabled.into());
+        let who = !enabled || shown.text_at("/messaging_effective/audience") == audience;
+        story.check(is_on && who, what)?;
+    }
     story.tell("\n   They are at work. Dr. Rowe has the role for portal messages and reaches every location. May she write about three charts?");
     for (chart, user, reason, what) in [
         (
@@ -91,36 +110,4 @@ pub async fn what_the_import_seeded(story: &mut Story<'_>) -> Result<(), Failure
         story.check(holds, what)?;
     }
     Ok(())
-}
-
-fn settings(story: &Story<'_>, file: &DirectoryFile) -> String {
-    let mut table = Table::new(&["WHERE", "MY MESSAGES", "FOR", "BRAND IN EMAILS"]);
-    let organization = &file.organization;
-    let general = [(
-        "everywhere else".to_owned(),
-        &organization.messaging,
-        &organization.brand,
-    )];
-    let own = file
-        .locations
-        .iter()
-        .filter(|location| location.messaging.is_some() || location.brand.is_some());
-    let own = own.map(|location| (location.name.clone(), &location.messaging, &location.brand));
-    for (name, messaging, brand) in own.chain(general) {
-        let (is_on, audience) = messaging.as_ref().map_or(("as everywhere", ""), |messaging| {
-            let audience = if messaging.audience == "care_team_only" {
-                "the care team"
-            } else {
-                "staff with the role"
-            };
-            if messaging.enabled {
-                ("on", audience)
-            } else {
-                ("off", "")
-            }
-        });
-        let brand = brand.as_ref().map_or_else(String::new, |brand| brand.name.clone());
-        table.row(Style::Plain, [name, is_on.to_owned(), audience.to_owned(), brand]);
-    }
-    table.render(story.paint)
 }

@@ -327,8 +327,16 @@ fn a_wrong_command_line_is_told_and_help_has_examples() {
         "inbox",
         "show",
         "read",
+        "unread",
+        "archive",
+        "unarchive",
+        "search",
+        "watch",
+        "compose",
         "badge",
         "explain",
+        "settings",
+        "directory",
         "deliveries",
     ] {
         let output = home

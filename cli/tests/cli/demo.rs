@@ -17,7 +17,7 @@ fn every_step_of_the_demo_holds_also_the_second_time() {
             String::from_utf8_lossy(&output.stderr)
         );
         assert!(
-            told.contains("Every step held: 15 steps") && !told.contains('✗'),
+            told.contains("Every step held: 17 steps") && !told.contains('✗'),
             "{told}"
         );
     }

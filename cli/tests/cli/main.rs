@@ -8,7 +8,12 @@
 
 mod bad_input;
 mod demo;
+mod directory;
+mod folders;
 mod kill;
 mod readme;
+mod reconcile;
+mod settings;
 mod support;
+mod watch;
 mod work;

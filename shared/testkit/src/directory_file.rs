@@ -313,6 +313,7 @@ mod tests {
             Record::Staff(_) => 2,
             Record::Chart(_) => 3,
             Record::PortalUser(_) => 4,
+            Record::Options(_) | Record::Trailer(_) => 5,
         };
         for (directory, counts) in [
             (DirectoryFile::prairie(), [1, 43, 57, 16]),

@@ -20,6 +20,7 @@ mod raw_rpc;
 mod raw_send;
 mod report;
 mod search;
+mod watch;
 mod whole_path;
 
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
@@ -58,6 +59,12 @@ enum Part {
         #[arg(long, default_value = INSTANCE)]
         instance: String,
     },
+    /// Opens 5,000 watches on one process, and measures those instead.
+    Watch {
+        /// The instance of PostgreSQL and RabbitMQ that is used.
+        #[arg(long, default_value = INSTANCE)]
+        instance: String,
+    },
     /// Imports a large directory in one stream, and measures that instead.
     Import {
         /// How many staff.
@@ -80,6 +87,14 @@ fn main() -> ExitCode {
         Some(Part::Import { staff, charts }) => {
             let servers = Servers::up(INSTANCE).expect("PostgreSQL and RabbitMQ");
             runtime(cpu::LOAD_THREADS, machine::cores()).block_on(import::measure(servers, staff, charts));
+            return ExitCode::SUCCESS;
+        }
+        Some(Part::Watch { instance }) => {
+            let servers = Servers::up(&instance).expect("PostgreSQL and RabbitMQ");
+            println!(
+                "{}",
+                runtime(cpu::LOAD_THREADS, machine::cores()).block_on(watch::measure(servers))
+            );
             return ExitCode::SUCCESS;
         }
         Some(Part::Search { instance }) => {

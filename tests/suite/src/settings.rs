@@ -10,7 +10,10 @@ const CALLERS: &[(&str, &[&str])] = &[
     ("notification", &["eligibility.read"]),
     ("emr", &["act_as:staff", "act_as:portal"]),
     ("feed", &["directory.read", "directory.write"]),
-    ("operator", &["notifications.read", "settings.write"]),
+    (
+        "operator",
+        &["notifications.read", "notifications.write", "settings.write"],
+    ),
     ("powerless", &[]),
 ];
 

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use carepost_proto::eligibility::v1::{
     Chart, ListChartsRequest, ListLocationsRequest, ListOrganizationsRequest, ListPortalUsersRequest, ListStaffRequest,
-    ListStaffResponse, PortalUser, Staff, StaffRole, import_directory_request::Record,
+    PortalUser, Staff, StaffRole, import_directory_request::Record,
 };
 use carepost_testkit::DirectoryFile;
-use tonic::{Code, Status};
 
 use crate::{
-    sample::{chart, delete, portal_user, put, staff},
-    support::{Column, Feeding, Service, location, on_both, organization, wrong_fields},
+    sample::{chart, delete, portal_user, put},
+    support::{Column, Feeding, Service, location, on_both, organization},
 };
 
 /// All pages of a list: its records without what is around them.
@@ -249,95 +248,6 @@ async fn tombstones_are_listed_where_asked_for(column: Column) {
     let deleted = (chart("b", "l1"), 2, true);
     let expected = [live("B"), live("a"), deleted, live("c"), (never, 9, true)];
     assert_eq!(listed[1], expected);
-}
-
-async fn page(feed: &mut Feeding, request: ListStaffRequest) -> Result<ListStaffResponse, Status> {
-    feed.list_staff(request).await.map(tonic::Response::into_inner)
-}
-
-on_both!(a_page_token_is_good_for_the_list_it_came_from);
-async fn a_page_token_is_good_for_the_list_it_came_from(column: Column) {
-    let service = Service::start(column, "page_tokens").await;
-    let mut feed = service.with_location("org").await;
-    service.with_location("other").await;
-    for id in ["s1", "s2", "s3"] {
-        put(&mut feed, Record::Staff(staff(id)), 1).await.unwrap();
-    }
-    let first = ListStaffRequest {
-        page_size: 1,
-        ..Default::default()
-    };
-    let token = page(&mut feed, first.clone()).await.unwrap().next_page_token;
-    let next = ListStaffRequest {
-        page_size: 2,
-        page_token: token,
-        ..first
-    };
-    assert_eq!(page(&mut feed, next.clone()).await.unwrap().staff.len(), 2);
-    let others = [
-        ListStaffRequest {
-            show_deleted: true,
-            ..next.clone()
-        },
-        ListStaffRequest {
-            active: Some(true),
-            ..next.clone()
-        },
-        ListStaffRequest {
-            location_id: "l1".to_owned(),
-            ..next.clone()
-        },
-    ];
-    for other in others {
-        let refused = page(&mut feed, other).await.unwrap_err();
-        assert_eq!(wrong_fields(&refused), ["page_token"]);
-    }
-    let refused = page(&mut service.feed("other"), next.clone()).await.unwrap_err();
-    assert_eq!(
-        (refused.code(), wrong_fields(&refused)),
-        (Code::InvalidArgument, vec!["page_token".to_owned()])
-    );
-    let charts = ListChartsRequest {
-        page_token: next.page_token,
-        ..Default::default()
-    };
-    assert_eq!(
-        wrong_fields(&feed.list_charts(charts).await.unwrap_err()),
-        ["page_token"]
-    );
-}
-
-on_both!(wrong_filters_are_named);
-async fn wrong_filters_are_named(column: Column) {
-    let service = Service::start(column, "wrong_filters").await;
-    let mut feed = service.with_location("org").await;
-    let wrong = ListStaffRequest {
-        page_size: 101,
-        role: 99,
-        location_id: "with space".to_owned(),
-        ..Default::default()
-    };
-    let refused = page(&mut feed, wrong).await.unwrap_err();
-    assert_eq!(wrong_fields(&refused), ["role", "location_id", "page_size"]);
-    let wrong = ListChartsRequest {
-        page_size: -1,
-        patient_id: "é".to_owned(),
-        care_team_staff_id: " ".to_owned(),
-        ..Default::default()
-    };
-    let refused = feed.list_charts(wrong).await.unwrap_err();
-    assert_eq!(
-        wrong_fields(&refused),
-        ["patient_id", "care_team_staff_id", "page_size"]
-    );
-    let wrong = ListPortalUsersRequest {
-        status: -1,
-        chart_id: "\n".to_owned(),
-        page_token: "x".to_owned(),
-        ..Default::default()
-    };
-    let refused = feed.list_portal_users(wrong).await.unwrap_err();
-    assert_eq!(wrong_fields(&refused), ["status", "chart_id", "page_token"]);
 }
 
 on_both!(the_update_time_is_that_of_the_last_write_or_deletion);

@@ -1,91 +1,18 @@
 //! ImportDirectory of a whole directory (D1): what it no longer has goes, but only if the stream was whole.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use carepost_proto::eligibility::v1::{
-    Audience, Chart, GetChartRequest, GetStaffRequest, ImportDirectoryRequest, ImportDirectoryResponse, ImportOptions,
-    ImportTrailer, ListChartsRequest, ListLocationsRequest, ListPortalUsersRequest, ListStaffRequest, RecordKind,
-    Removal, Staff, import_directory_request::Record,
+    GetChartRequest, GetStaffRequest, ImportDirectoryRequest, ImportDirectoryResponse, ImportOptions, ImportTrailer,
+    RecordKind, Removal, Staff, import_directory_request::Record,
 };
-use futures::{StreamExt, channel::mpsc, stream};
-use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic::Code;
 
 use crate::{
-    import::{brand, setting},
-    sample::{chart, delete, of, portal_user, put, staff, unversioned, version, whole},
-    support::{Column, Feeding, Service, location, on_both, organization, reason},
+    sample::{chart, delete, of, portal_user, staff, unversioned, version, whole},
+    support::{Column, Service, location, on_both, reason, wrong_fields},
+    whole::{RECONCILE, directory, import, metadata, refusal, removals, removed_records, tombstones, without},
 };
-
-const RECONCILE: ImportOptions = ImportOptions {
-    reconcile: true,
-    validate_only: false,
-    allow_large_removal: false,
-};
-
-/// An organization with two locations, and this many of each other kind.
-fn directory(id: &str, many: usize) -> Vec<Record> {
-    let mut records = vec![
-        Record::Organization(organization(id)),
-        Record::Location(location("l1")),
-        Record::Location(location("l2")),
-    ];
-    records.extend((0..many).map(|n| Record::Staff(staff(&format!("s{n:03}")))));
-    records.extend((0..many).map(|n| Record::Chart(chart(&format!("c{n:03}"), "l1"))));
-    records.extend((0..many).map(|n| Record::PortalUser(portal_user(&format!("u{n:03}"), &format!("c{n:03}")))));
-    records
-}
-
-fn id(record: &Record) -> &str {
-    match record {
-        Record::Location(record) => &record.id,
-        Record::Staff(record) => &record.id,
-        Record::Chart(record) => &record.id,
-        Record::PortalUser(record) => &record.id,
-        _ => "",
-    }
-}
-
-fn without(mut records: Vec<Record>, gone: &[&str]) -> Vec<Record> {
-    records.retain(|record| !gone.contains(&id(record)));
-    records
-}
-
-async fn import(feed: &mut Feeding, requests: Vec<ImportDirectoryRequest>) -> Result<ImportDirectoryResponse, Status> {
-    let answer = feed.import_directory(stream::iter(requests)).await;
-    answer.map(tonic::Response::into_inner)
-}
-
-fn removals(answer: &ImportDirectoryResponse) -> BTreeMap<i32, (i64, i64, i64)> {
-    let removals = answer.removals.iter();
-    removals.map(|of| (of.kind, (of.stored, of.removed, of.kept))).collect()
-}
-
-fn removed_records(answer: &ImportDirectoryResponse) -> Vec<(RecordKind, &str)> {
-    let records = answer.removed_records.iter();
-    records.map(|record| (record.kind(), record.id.as_str())).collect()
-}
-
-/// How many tombstones there are of each kind.
-async fn tombstones(feed: &mut Feeding) -> usize {
-    macro_rules! count {
-        ($rpc:ident, $request:ident, $field:ident) => {{
-            let request = $request {
-                show_deleted: true,
-                page_size: 100,
-                ..Default::default()
-            };
-            let answer = feed.$rpc(request).await.unwrap().into_inner();
-            assert_eq!(answer.next_page_token, "", "one page is enough for these tests");
-            answer.$field.iter().filter(|kept| kept.deleted).count()
-        }};
-    }
-    count!(list_locations, ListLocationsRequest, locations)
-        + count!(list_staff, ListStaffRequest, staff)
-        + count!(list_charts, ListChartsRequest, charts)
-        + count!(list_portal_users, ListPortalUsersRequest, portal_users)
-}
 
 on_both!(what_a_whole_directory_no_longer_has_goes);
 async fn what_a_whole_directory_no_longer_has_goes(column: Column) {
@@ -167,17 +94,6 @@ async fn what_a_reconciliation_took_comes_back_with_the_same_version(column: Col
     assert_eq!(tombstones(&mut feed).await, 1);
 }
 
-/// The reason and metadata of a refusal.
-fn refusal(status: &Status) -> (Code, String, BTreeMap<String, String>) {
-    let details = status.get_error_details();
-    let info = details.error_info().cloned().unwrap();
-    (status.code(), info.reason, info.metadata.into_iter().collect())
-}
-
-fn metadata<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, String> {
-    entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
-}
-
 on_both!(nothing_goes_unless_the_stream_was_whole);
 async fn nothing_goes_unless_the_stream_was_whole(column: Column) {
     let service = Service::start(column, "not_whole").await;
@@ -227,11 +143,11 @@ async fn nothing_goes_unless_the_stream_was_whole(column: Column) {
     let mut options_late = good.clone();
     options_late.insert(3, of(0, Record::Options(RECONCILE)));
     let refused = import(&mut feed, options_late).await.unwrap_err();
-    assert_eq!(crate::support::wrong_fields(&refused), ["options"]);
+    assert_eq!(wrong_fields(&refused), ["options"]);
     let mut after_trailer = good.clone();
     after_trailer.push(of(0, Record::Staff(staff("s9"))));
     let refused = import(&mut feed, after_trailer).await.unwrap_err();
-    assert_eq!(crate::support::wrong_fields(&refused), ["trailer"]);
+    assert_eq!(wrong_fields(&refused), ["trailer"]);
     let mut too_large = no_trailer;
     too_large.push(of(
         0,
@@ -353,199 +269,6 @@ async fn a_location_goes_once_no_chart_is_there(column: Column) {
     assert_eq!(kept.into_inner().record.unwrap().chart.unwrap().location_id, "l3");
 }
 
-/// An import that is held open.
-struct Held {
-    send: mpsc::UnboundedSender<ImportDirectoryRequest>,
-    answer: tokio::task::JoinHandle<Result<ImportDirectoryResponse, Status>>,
-}
-
-impl Held {
-    fn begin(feed: &Feeding, requests: Vec<ImportDirectoryRequest>) -> Self {
-        let (send, receive) = mpsc::unbounded();
-        let mut feed = feed.clone();
-        let call = async move { feed.import_directory(receive).await.map(tonic::Response::into_inner) };
-        let held = Self {
-            send,
-            answer: tokio::spawn(call),
-        };
-        held.send(requests);
-        held
-    }
-
-    fn send(&self, requests: Vec<ImportDirectoryRequest>) {
-        for request in requests {
-            self.send.unbounded_send(request).unwrap();
-        }
-    }
-
-    async fn end(self) -> Result<ImportDirectoryResponse, Status> {
-        drop(self.send);
-        self.answer.await.unwrap()
-    }
-}
-
-/// Tries until it is so, for at most half a minute.
-async fn until<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
-    let trying = async {
-        loop {
-            if let Some(done) = attempt().await {
-                return done;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), trying).await.unwrap()
-}
-
-/// Waits until an import runs. To try one would be to run one.
-async fn running(service: &Service) {
-    until(async || (service.in_database("UPDATE import_lease SET holder = holder").await > 0).then_some(())).await;
-}
-
-/// Waits until none runs.
-async fn idle(feed: &Feeding) {
-    until(async || import(&mut feed.clone(), vec![]).await.ok()).await;
-}
-
-on_both!(one_import_of_an_organization_runs_at_a_time);
-async fn one_import_of_an_organization_runs_at_a_time(column: Column) {
-    let service = Service::start(column, "one_at_a_time").await;
-    let mut feed = service.feed("org");
-    import(&mut feed, unversioned(directory("org", 20))).await.unwrap();
-    let requests = whole(RECONCILE, unversioned(directory("org", 20)));
-    let held = Held::begin(&feed, requests.clone());
-    running(&service).await;
-    let refused = import(&mut feed, vec![]).await.unwrap_err();
-    assert_eq!(
-        (refused.code(), reason(&refused).as_str()),
-        (Code::Aborted, "IMPORT_RUNNING")
-    );
-    assert!(refused.get_error_details().retry_info().unwrap().retry_delay.is_some());
-    let elsewhere = import(&mut service.feed("other"), unversioned(directory("other", 1))).await;
-    assert_eq!(elsewhere.unwrap().added, 6);
-    // A Put goes on beside it, and is no part of the whole directory.
-    put(&mut feed, Record::Staff(staff("beside")), 1).await.unwrap();
-    assert_eq!(held.end().await.unwrap().removed_records, []);
-    let answer = import(&mut feed, requests).await.unwrap();
-    assert_eq!(removed_records(&answer), [(RecordKind::Staff, "beside")]);
-}
-
-on_both!(a_stream_that_breaks_off_takes_nothing_away_and_lets_the_next_one_in);
-async fn a_stream_that_breaks_off_takes_nothing_away_and_lets_the_next_one_in(column: Column) {
-    let service = Service::start(column, "breaks_off").await;
-    let mut feed = service.feed("org");
-    import(&mut feed, unversioned(directory("org", 20))).await.unwrap();
-    let mut requests = whole(RECONCILE, unversioned(without(directory("org", 20), &["s001"])));
-    // Whole but for the end of the stream.
-    let held = Held::begin(&feed, requests.clone());
-    running(&service).await;
-    held.answer.abort();
-    idle(&feed).await;
-    assert_eq!(tombstones(&mut feed).await, 0);
-    // And in the middle.
-    requests.truncate(10);
-    let held = Held::begin(&feed, requests);
-    running(&service).await;
-    held.answer.abort();
-    idle(&feed).await;
-    assert_eq!(tombstones(&mut feed).await, 0);
-}
-
-on_both!(a_silent_client_takes_nothing_away_and_lets_the_next_one_in);
-async fn a_silent_client_takes_nothing_away_and_lets_the_next_one_in(column: Column) {
-    let more = "[import]\nidle_timeout_ms = 500";
-    let service = Service::start_with(column, "silent", more).await;
-    let mut feed = service.feed("org");
-    import(&mut feed, unversioned(directory("org", 20))).await.unwrap();
-    let requests = whole(RECONCILE, unversioned(without(directory("org", 20), &["s001"])));
-    let held = Held::begin(&feed, requests);
-    let Held { send, answer } = held;
-    let refused = answer.await.unwrap().unwrap_err();
-    assert_eq!(
-        (refused.code(), reason(&refused).as_str()),
-        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
-    );
-    drop(send);
-    assert_eq!(tombstones(&mut feed).await, 0);
-    import(&mut feed, vec![]).await.unwrap();
-}
-
-const LEASE: &str = "INSERT INTO import_lease (organization, holder, expires_at) VALUES";
-const NOBODY: &str = "'01a2049f-0656-7fd2-9f55-2289d6781849'";
-
-on_both!(the_lease_of_an_import_that_was_killed_ends_by_itself);
-async fn the_lease_of_an_import_that_was_killed_ends_by_itself(column: Column) {
-    let service = Service::start(column, "killed").await;
-    let mut feed = service.feed("org");
-    import(&mut feed, unversioned(directory("org", 20))).await.unwrap();
-    // It had seen a record that the next stream does not have.
-    service
-        .in_database("INSERT INTO import_seen (organization, kind, id) VALUES ('org', 3, 's001')")
-        .await;
-    let lease = |until: &str| format!("{LEASE} ('org', {NOBODY}, '{until}')");
-    service.in_database(&lease("2999-01-01 00:00:00+00:00")).await;
-    let refused = import(&mut feed, vec![]).await.unwrap_err();
-    assert_eq!(reason(&refused), "IMPORT_RUNNING");
-    service.in_database("DELETE FROM import_lease").await;
-    service.in_database(&lease("2026-01-01 00:00:00+00:00")).await;
-    let less = without(directory("org", 20), &["s001"]);
-    let answer = import(&mut feed, whole(RECONCILE, unversioned(less))).await.unwrap();
-    assert_eq!(removed_records(&answer), [(RecordKind::Staff, "s001")]);
-    for table in ["import_lease", "import_seen"] {
-        assert_eq!(service.in_database(&format!("DELETE FROM {table}")).await, 0);
-    }
-}
-
-on_both!(an_import_that_lost_its_lease_writes_no_more);
-async fn an_import_that_lost_its_lease_writes_no_more(column: Column) {
-    let service = Service::start(column, "superseded").await;
-    let mut feed = service.feed("org");
-    import(&mut feed, unversioned(directory("org", 20))).await.unwrap();
-    let mut requests = whole(RECONCILE, unversioned(without(directory("org", 20), &["s001"])));
-    requests.insert(1, of(0, Record::Staff(staff("late"))));
-    let held = Held::begin(&feed, requests);
-    running(&service).await;
-    let taken = format!("UPDATE import_lease SET holder = {NOBODY}");
-    assert_eq!(service.in_database(&taken).await, 1);
-    let refused = held.end().await.unwrap_err();
-    assert_eq!(reason(&refused), "IMPORT_RUNNING");
-    assert_eq!(tombstones(&mut feed).await, 0);
-    let staff_id = "late".to_owned();
-    let absent = feed.get_staff(GetStaffRequest { staff_id }).await.unwrap_err();
-    assert_eq!(absent.code(), Code::NotFound);
-    let kept = service.in_database("DELETE FROM import_lease").await;
-    assert_eq!(kept, 1, "the lease is the other's");
-}
-
-on_both!(what_was_seen_is_forgotten_only_with_a_refusal);
-async fn what_was_seen_is_forgotten_only_with_a_refusal(column: Column) {
-    let service = Service::start(column, "forgotten").await;
-    let mut feed = service.feed("org");
-    let many: Vec<_> = (0..600).map(|n| Record::Staff(staff(&format!("s{n}")))).collect();
-    let mut records = vec![Record::Organization(organization("org"))];
-    records.extend(many);
-    import(&mut feed, unversioned(records.clone())).await.unwrap();
-    let options = ImportOptions {
-        allow_large_removal: true,
-        ..RECONCILE
-    };
-    let held = Held::begin(&feed, whole(options, unversioned(records)));
-    // As PostgreSQL does after a crash.
-    until(async || (service.in_database("DELETE FROM import_seen").await > 0).then_some(())).await;
-    let refused = held.end().await.unwrap_err();
-    assert_eq!(
-        (refused.code(), reason(&refused).as_str()),
-        (Code::Unavailable, "DEPENDENCY_UNAVAILABLE")
-    );
-    assert_eq!(import(&mut feed, vec![]).await.unwrap().refused, 0);
-    let request = ListStaffRequest {
-        show_deleted: true,
-        ..Default::default()
-    };
-    let listed = feed.list_staff(request).await.unwrap().into_inner();
-    assert!(listed.staff.iter().all(|kept| !kept.deleted));
-}
-
 on_both!(a_reconciliation_of_many_groups_is_whole);
 async fn a_reconciliation_of_many_groups_is_whole(column: Column) {
     let service = Service::start(column, "many_windows").await;
@@ -568,127 +291,6 @@ async fn a_reconciliation_of_many_groups_is_whole(column: Column) {
     assert_eq!(answer.unchanged, 4_503);
     assert_eq!(removals(&answer)[&RecordKind::Chart.into()], (9_000, 4_500, 0));
     assert_eq!(answer.removed_records.len(), 1_000);
-}
-
-/// Something small and random that an import may bring.
-fn any_request() -> impl Strategy<Value = ImportDirectoryRequest> {
-    let (n, l, name) = (0..5_u8, 0..4_u8, prop::sample::select(vec!["Ann", "Bea", ""]));
-    let version = prop::sample::select(vec![0_i64, 0, 0, 1, 2, 3, -1]);
-    (0..9_u8, n, l, name, version).prop_map(|(kind, n, l, name, version)| {
-        let record = match kind {
-            0 => Record::Organization(organization("unknown")),
-            1 | 2 => Record::Location(carepost_proto::eligibility::v1::Location {
-                name: name.to_owned(),
-                ..location(&format!("l{l}"))
-            }),
-            3 => Record::Staff(Staff {
-                name: name.to_owned(),
-                ..staff(&format!("s{n}"))
-            }),
-            4 | 5 => Record::Chart(Chart {
-                patient_name: name.to_owned(),
-                ..chart(&format!("c{n}"), &format!("l{l}"))
-            }),
-            6 => Record::PortalUser(carepost_proto::eligibility::v1::PortalUser {
-                name: name.to_owned(),
-                ..portal_user(&format!("u{n}"), &format!("c{l}"))
-            }),
-            7 => {
-                let place = format!("l{l}");
-                setting(
-                    Some(&place).filter(|_| n > 1).map(String::as_str),
-                    true,
-                    Audience::CareTeamOnly,
-                )
-            }
-            _ => {
-                let place = format!("l{l}");
-                brand(Some(&place).filter(|_| n > 1).map(String::as_str), "Care")
-            }
-        };
-        of(version, record)
-    })
-}
-
-/// Options whose removals may be any size: with so few records, every one is large.
-fn any_options() -> impl Strategy<Value = ImportOptions> {
-    prop::bool::weighted(0.8).prop_map(|reconcile| ImportOptions {
-        reconcile,
-        validate_only: false,
-        allow_large_removal: true,
-    })
-}
-
-/// The stream of a case, for its own organization: mostly with its organization first.
-fn for_organization(id: &str, mut requests: Vec<ImportDirectoryRequest>) -> Vec<ImportDirectoryRequest> {
-    for request in &mut requests {
-        if let Some(Record::Organization(record)) = &mut request.record {
-            *record = organization(id);
-        }
-    }
-    requests
-}
-
-on_both!(a_plan_is_what_the_import_then_does);
-async fn a_plan_is_what_the_import_then_does(column: Column) {
-    let service = Service::start(column, "plan").await;
-    let cases = (
-        prop::collection::vec(any_request(), 0..30),
-        prop::collection::vec((any_request(), any::<bool>()), 0..6),
-        prop::collection::vec(any_request(), 0..30),
-        any_options(),
-        prop::bool::weighted(0.9),
-    );
-    let mut runner = TestRunner::deterministic();
-    let mut removed = 0;
-    for case in 0..80 {
-        let (before, writes, stream, options, organization_first) = cases.new_tree(&mut runner).unwrap().current();
-        let id = format!("org{case}");
-        let mut feed = service.feed(&id);
-        let first = of(0, Record::Organization(organization(&id)));
-        let with_first = |requests: Vec<_>, is_first: bool| {
-            let first = is_first.then(|| first.clone());
-            first
-                .into_iter()
-                .chain(for_organization(&id, requests))
-                .collect::<Vec<_>>()
-        };
-        import(&mut feed, with_first(before, organization_first)).await.unwrap();
-        for (request, is_deletion) in writes {
-            let record = request.record.unwrap();
-            if matches!(
-                record,
-                Record::MessagingSettingsSeed(_) | Record::BrandSeed(_) | Record::Organization(_)
-            ) {
-                continue;
-            }
-            // Whatever comes of it.
-            let _ = if is_deletion {
-                delete(&mut feed, &record, request.version.abs() + 1).await
-            } else {
-                put(&mut feed, record, request.version.abs() + 1).await
-            };
-        }
-        let stream = with_first(stream, organization_first);
-        let plan = ImportOptions {
-            validate_only: true,
-            ..options
-        };
-        let planned = import(&mut feed, whole(plan, stream.clone())).await.unwrap();
-        let again = import(&mut feed, whole(plan, stream.clone())).await.unwrap();
-        assert_eq!(planned, again, "a plan changes nothing");
-        let done = import(&mut feed, whole(options, stream)).await.unwrap();
-        removed += done.removed_records.len();
-        assert_eq!(
-            planned,
-            ImportDirectoryResponse {
-                validate_only: true,
-                ..done
-            },
-            "case {case}"
-        );
-    }
-    assert!(removed > 50, "the cases are not idle: {removed} removed");
 }
 
 on_both!(removals_are_told_by_kind);
@@ -742,26 +344,4 @@ async fn what_goes_is_told_to_the_suite(column: Column) {
         .await
         .unwrap();
     assert_eq!(events.next().await.portal_user_ids, ["u002"]);
-}
-
-on_both!(a_record_of_a_mebibyte_is_too_large_in_every_rpc);
-async fn a_record_of_a_mebibyte_is_too_large_in_every_rpc(column: Column) {
-    let service = Service::start(column, "too_large").await;
-    let mut feed = service.with_location("org").await;
-    let large = Staff {
-        name: "x".repeat(1_024 * 1_024),
-        ..staff("s1")
-    };
-    let unary = put(&mut feed, Record::Staff(large.clone()), 1).await.unwrap_err();
-    let records = stream::iter([of(0, Record::Staff(staff("s2"))), of(0, Record::Staff(large))]);
-    // The client goes on sending: it is told all the same.
-    let endless = records.chain(stream::pending());
-    let streamed = feed.import_directory(endless).await.unwrap_err();
-    for refused in [unary, streamed] {
-        assert_eq!(
-            refusal(&refused),
-            (Code::OutOfRange, "REQUEST_TOO_LARGE".to_owned(), BTreeMap::new())
-        );
-    }
-    idle(&feed).await;
 }

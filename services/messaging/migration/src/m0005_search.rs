@@ -160,19 +160,9 @@ async fn messages_after(manager: &SchemaManager<'_>, after: &Key) -> Result<Opti
     let rows = query(manager, select, key).await?;
     let (mut values, mut last) = (Vec::new(), None);
     for row in &rows {
-        let key = Key {
-            organization: row.try_get("", "organization")?,
-            id: row.try_get("", "conversation_id")?,
-            sequence: row.try_get("", "sequence")?,
-        };
-        let folded = carepost_folding::fold(&row.try_get::<String>("", "body")?);
-        values.extend([
-            key.organization.as_str().into(),
-            key.id.into(),
-            key.sequence.into(),
-            folded.as_str().into(),
-            search::symbols(&folded).into(),
-        ]);
+        let (key, body) = body(row)?;
+        let known = [key.organization.as_str().into(), key.id.into(), key.sequence.into()];
+        values.extend(known.into_iter().chain(body));
         last = Some(key);
     }
     if last.is_some() {
@@ -187,6 +177,18 @@ async fn messages_after(manager: &SchemaManager<'_>, after: &Key) -> Result<Opti
         execute(manager, update, values).await?;
     }
     Ok(last)
+}
+
+/// The search columns of a message, but for those of its conversation.
+fn body(row: &QueryResult) -> Result<(Key, [Value; 2]), DbErr> {
+    let key = Key {
+        organization: row.try_get("", "organization")?,
+        id: row.try_get("", "conversation_id")?,
+        sequence: row.try_get("", "sequence")?,
+    };
+    let folded = carepost_folding::fold(&row.try_get::<String>("", "body")?);
+    let symbols = search::symbols(&folded);
+    Ok((key, [folded.into(), symbols.into()]))
 }
 
 /// `($1, $2), ($3, $4)`: the places of values. PostgreSQL takes them for texts, unless it is told their types.

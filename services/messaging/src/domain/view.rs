@@ -72,11 +72,13 @@ pub struct Preview {
 impl Preview {
     /// How many characters it has at most.
     const LENGTH: usize = 140;
+    /// How many characters of a body are enough to make it of, unless nearly all of them are white space.
+    pub const ENOUGH: i32 = 1_000;
 
-    /// Of a body, or of as much of its beginning as was read.
+    /// Of a body, or of the first [`Self::ENOUGH`] characters of a longer one.
     #[must_use]
-    pub fn of(sender: PersonId, body: &str) -> Self {
-        let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    pub fn of(sender: PersonId, beginning: &str) -> Self {
+        let line = beginning.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut text: String = line.chars().take(Self::LENGTH).collect();
         if text.len() < line.len() {
             text.pop();

@@ -46,7 +46,8 @@ impl Messaging {
         }
     }
 
-    /// The answer after a change. Of two that do the same at once, the one that comes second rereads and answers the same.
+    /// The answer after a change. Of two that do the same at once, the one that comes second rereads and answers the same: also
+    /// where it would be refused, since what the first one did may be the reason, or what came after it.
     pub(super) async fn after<T>(
         &self,
         call: &Call,
@@ -56,10 +57,12 @@ impl Messaging {
     ) -> Result<Answered, Status> {
         match done {
             Ok(done) => Ok(answer(done)),
-            Err(StoreError::KnownRequest) => match self.before(call, request, None).await? {
-                Before::Answered(answered) => Ok(answered),
-                Before::New(_) => Err(status::of_store(&StoreError::KnownRequest)),
-            },
+            Err(error @ (StoreError::KnownRequest | StoreError::NewerMessage(_))) => {
+                match self.before(call, request, None).await? {
+                    Before::Answered(answered) => Ok(answered),
+                    Before::New(_) => Err(status::of_store(&error)),
+                }
+            }
             Err(error) => Err(status::of_store(&error)),
         }
     }

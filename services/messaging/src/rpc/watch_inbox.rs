@@ -37,7 +37,7 @@ impl Stream for Answers {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = Pin::new(&mut self.0).poll_next(context);
-        next.map(|next| next.map(|told| told.map(|notice| answer(*notice)).map_err(|end| ended(&end))))
+        next.map(|next| next.map(|told| told.map(answer).map_err(|end| ended(&end))))
     }
 }
 
@@ -64,7 +64,7 @@ fn answer(notice: Notice) -> WatchInboxResponse {
     let event = match notice.event {
         Event::Opened => Told::Opened(InboxOpened {}),
         Event::Changed(conversation) => Told::ConversationChanged(ConversationChanged {
-            conversation: Some(convert::conversation(conversation)),
+            conversation: Some(convert::conversation(*conversation)),
         }),
         Event::AbilitiesMayHaveChanged => Told::ReplyAbilityMayHaveChanged(ReplyAbilityMayHaveChanged {}),
         Event::Heartbeat => Told::Heartbeat(Heartbeat {}),

@@ -6,13 +6,13 @@ use carepost_identity::{OrganizationId, PersonId};
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Statement,
+    sea_query::{Expr, ExprTrait, Func},
 };
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    entity::{conversation, participant},
+    entity::{conversation, message, participant},
     rows,
 };
 use crate::domain::{Conversation, Preview};
@@ -46,17 +46,12 @@ pub struct Shelf {
     pub unread_only: bool,
 }
 
-/// As much of the newest messages as a preview can need.
-const NEWEST: &str = "
-    SELECT m.conversation_id, m.sender, substr(m.body, 1, 1000) AS body
-    FROM conversation c
-    JOIN message m ON m.organization = c.organization AND m.conversation_id = c.id AND m.sequence = c.last_sequence";
-
+/// The beginning of a message.
 #[derive(FromQueryResult)]
 struct Newest {
     conversation_id: Uuid,
     sender: String,
-    body: String,
+    beginning: String,
 }
 
 impl Store {
@@ -91,14 +86,11 @@ impl Store {
         most: u64,
     ) -> Result<Vec<Conversation>, StoreError> {
         use participant::Column;
+        // Compared as a row, so that the index leads to the position, however far down the list it is.
         let older = |position: ConversationPosition| {
-            Condition::any()
-                .add(Column::LastMessageAt.lt(position.last_message_at))
-                .add(
-                    Condition::all()
-                        .add(Column::LastMessageAt.eq(position.last_message_at))
-                        .add(Column::ConversationId.lt(position.id)),
-                )
+            let place = [Column::LastMessageAt, Column::ConversationId];
+            Expr::tuple(place.map(|column| Expr::col((participant::Entity, column))))
+                .lt(Expr::tuple([position.last_message_at.into(), position.id.into()]))
         };
         let own = participant::Entity::find()
             .find_also_related(conversation::Entity)
@@ -116,7 +108,7 @@ impl Store {
     }
 
     /// The conversations of these rows of one person, in their order. A row and its conversation were read in one statement, so
-    /// that they are of one moment; who is in a conversation never changes.
+    /// that they are of one moment; who is in a conversation never changes, nor does a message.
     pub(super) async fn with_parties(
         &self,
         connection: &impl ConnectionTrait,
@@ -145,24 +137,34 @@ impl Store {
             .collect()
     }
 
-    /// The newest message of each conversation. It can be newer than the row beside it.
+    /// What was the newest message of each conversation when its row was read.
     async fn previews(
         &self,
         connection: &impl ConnectionTrait,
         organization: &OrganizationId,
         own: &[(participant::Model, Option<conversation::Model>)],
     ) -> Result<HashMap<Uuid, Preview>, StoreError> {
-        if own.is_empty() {
+        use message::Column;
+        let rows = own.iter().filter_map(|(_, row)| row.as_ref());
+        let newest = rows.fold(Condition::any(), |any, row| {
+            let last = Column::Sequence.eq(row.last_sequence);
+            any.add(Column::ConversationId.eq(row.id).and(last))
+        });
+        if newest.is_empty() {
             return Ok(HashMap::new());
         }
-        let places: Vec<_> = (0..own.len()).map(|place| format!("${}", place + 2)).collect();
-        let sql = format!("{NEWEST} WHERE c.organization = $1 AND c.id IN ({})", places.join(", "));
-        let ids = own.iter().map(|(row, _)| row.conversation_id.into());
-        let values = std::iter::once(organization.as_str().into()).chain(ids);
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        let newest = Newest::find_by_statement(statement).all(connection).await?;
-        let previews = newest.into_iter().map(|newest| {
-            let preview = Preview::of(rows::person(&newest.sender)?, &newest.body);
+        let beginning = Func::cust("substr").args([Expr::col(Column::Body), 1.into(), Preview::ENOUGH.into()]);
+        let found = message::Entity::find()
+            .select_only()
+            .columns([Column::ConversationId, Column::Sender])
+            .expr_as(beginning, "beginning")
+            .filter(Column::Organization.eq(organization.as_str()))
+            .filter(newest)
+            .into_model::<Newest>()
+            .all(connection)
+            .await?;
+        let previews = found.into_iter().map(|newest| {
+            let preview = Preview::of(rows::person(&newest.sender)?, &newest.beginning);
             Ok((newest.conversation_id, preview))
         });
         previews.collect()

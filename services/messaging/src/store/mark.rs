@@ -71,7 +71,7 @@ impl Change<'_> {
     async fn carry_out(&self) -> Result<(Side, Mailbox), StoreError> {
         let row = self.locked().await?;
         let before = rows::side(&row);
-        self.refuse_unseen().await?;
+        self.refuse_unseen(before).await?;
         let mark = self.marking.mark;
         let (last_read, archived) = (mark.last_read(before), mark.archived(before));
         let unread = if last_read == before.last_read {
@@ -111,10 +111,12 @@ impl Change<'_> {
 
     /// Read after the lock: a send that had the row before has committed by now and is seen, and one that is still to get it
     /// brings the conversation back (I2).
-    async fn refuse_unseen(&self) -> Result<(), StoreError> {
-        let Mark::Archive { .. } = self.marking.mark else {
+    ///
+    /// What is archived was seen by whoever archived it, else it would have come back: to archive it again hides nothing.
+    async fn refuse_unseen(&self, before: Side) -> Result<(), StoreError> {
+        if before.archived || !matches!(self.marking.mark, Mark::Archive { .. }) {
             return Ok(());
-        };
+        }
         let key = (self.write.organization.to_string(), self.marking.conversation);
         let row = entity::conversation::Entity::find_by_id(key)
             .one(self.transaction)

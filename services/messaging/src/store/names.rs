@@ -116,6 +116,7 @@ impl Store {
         let mut copies = Copies {
             conversation,
             participants,
+            new_patient_name: false,
         };
         if copies.replace(names)? {
             copies.store(&transaction, write).await?;
@@ -129,19 +130,20 @@ impl Store {
 struct Copies {
     conversation: conversation::Model,
     participants: Vec<participant::Model>,
+    new_patient_name: bool,
 }
 
 impl Copies {
     /// Whether anything was another name.
     fn replace(&mut self, names: &Names) -> Result<bool, StoreError> {
-        let mut replaced = false;
         if let Some(chart) = self.conversation.chart_id.clone() {
             let copy = self.conversation.patient_name.get_or_insert_default();
             if let Some(name) = names.other_patient_than(&rows::chart(chart)?, copy) {
                 name.clone_into(copy);
-                replaced = true;
+                self.new_patient_name = true;
             }
         }
+        let mut replaced = self.new_patient_name;
         for row in &mut self.participants {
             if let Some(name) = names.other_than(&rows::person(&row.person)?, &row.display_name) {
                 name.clone_into(&mut row.display_name);
@@ -157,9 +159,11 @@ impl Copies {
         heading
             .write(transaction, write.organization, self.conversation.id)
             .await?;
-        let mut row: conversation::ActiveModel = self.conversation.into();
-        row.reset(conversation::Column::PatientName);
-        row.update(transaction).await?;
+        if self.new_patient_name {
+            let mut row: conversation::ActiveModel = self.conversation.into();
+            row.reset(conversation::Column::PatientName);
+            row.update(transaction).await?;
+        }
         for participant in self.participants {
             let person = rows::person(&participant.person)?;
             let mailbox = mailbox::change(transaction, write.organization, &person, 0).await?;

@@ -31,7 +31,7 @@ pub enum Event {
     /// The watch has begun.
     Opened,
     /// A conversation changed.
-    Changed(Conversation),
+    Changed(Box<Conversation>),
     /// Whether the person can reply may have changed.
     AbilitiesMayHaveChanged,
     /// Nothing: the watch is alive.
@@ -77,14 +77,13 @@ pub enum End {
 /// not read on costs its place until its connection is gone.
 #[derive(Debug)]
 pub struct Notices {
-    // In a box: the channel has room for many of its items, and for only one at a time.
-    pub(super) notices: mpsc::Receiver<Box<Notice>>,
+    pub(super) notices: mpsc::Receiver<Notice>,
     pub(super) end: Option<oneshot::Receiver<End>>,
     pub(super) _place: Place,
 }
 
 impl Stream for Notices {
-    type Item = Result<Box<Notice>, End>;
+    type Item = Result<Notice, End>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(notice) = ready!(self.notices.poll_recv(context)) {

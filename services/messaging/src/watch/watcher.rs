@@ -42,7 +42,7 @@ pub(super) struct Watcher {
     signal: Arc<Signal>,
     position: i64,
     mailbox: Mailbox,
-    out: mpsc::Sender<Box<Notice>>,
+    out: mpsc::Sender<Notice>,
     /// When the next heartbeat is due, if nothing is told before.
     beat: Instant,
     /// When it may be told again that reply abilities may have changed.
@@ -56,7 +56,7 @@ impl Watcher {
         hub: Hub,
         (watched, signal): (Watched, Arc<Signal>),
         (position, mailbox): (i64, Mailbox),
-        out: mpsc::Sender<Box<Notice>>,
+        out: mpsc::Sender<Notice>,
     ) -> Self {
         signal.stands(position);
         let now = Instant::now();
@@ -128,7 +128,7 @@ impl Watcher {
             let none = changes.is_empty();
             for change in changes {
                 self.moves_to(change.position);
-                self.tell(Event::Changed(change.conversation)).await?;
+                self.tell(Event::Changed(Box::new(change.conversation))).await?;
             }
             if more {
                 continue;
@@ -160,11 +160,11 @@ impl Watcher {
     }
 
     async fn tell(&mut self, event: Event) -> Result<(), End> {
-        let notice = Box::new(Notice {
+        let notice = Notice {
             position: self.position,
             mailbox: self.mailbox,
             event,
-        });
+        };
         let told = self.out.send_timeout(notice, self.hub.settings.reader_patience).await;
         told.map_err(|untold| match untold {
             SendTimeoutError::Timeout(_) => End::SlowReader,

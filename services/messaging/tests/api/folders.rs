@@ -81,11 +81,11 @@ async fn i1_archiving_is_mine_alone_and_takes_the_unread_out_of_my_badge(column:
     let archived = service.of(DOCTOR).archive_conversation(archive(&id, 1)).await.unwrap();
     assert_eq!(archived.into_inner().mailbox.unwrap().unread_count, 0);
     assert_eq!(ids(&service, DOCTOR, Folder::Active).await, Vec::<String>::new());
-    assert_eq!(ids(&service, DOCTOR, Folder::Archived).await, [id.clone()]);
+    assert_eq!(ids(&service, DOCTOR, Folder::Archived).await, vec![id.clone()]);
     let opened = service.open(DOCTOR, &id).await;
     assert_eq!((opened.folder(), opened.unread_count), (Folder::Archived, 1));
     for other in [NURSE, CLERK] {
-        assert_eq!(ids(&service, other, Folder::Active).await, [id.clone()], "{other}");
+        assert_eq!(ids(&service, other, Folder::Active).await, vec![id.clone()], "{other}");
     }
     let back = service.of(DOCTOR).unarchive_conversation(unarchive(&id)).await.unwrap();
     assert_eq!(back.into_inner().mailbox.unwrap().unread_count, 1);
@@ -109,7 +109,7 @@ async fn i1_nothing_unseen_is_ever_hidden(column: Column) {
     );
     let details = refused.get_error_details();
     assert_eq!(details.error_info().unwrap().metadata["last_sequence"], "2");
-    assert_eq!(ids(&service, GUARDIAN, Folder::Active).await, [id.clone()]);
+    assert_eq!(ids(&service, GUARDIAN, Folder::Active).await, vec![id.clone()]);
 
     // A refusal is not remembered: the same id can be used for what is meant now.
     let seen = ArchiveConversationRequest {
@@ -142,7 +142,11 @@ async fn i2_a_new_message_and_an_own_reply_bring_it_back(column: Column) {
     service.of(NURSE).archive_conversation(archive(&id, 1)).await.unwrap();
     service.of(NURSE).reply(reply_to(&id)).await.unwrap();
     for (person, unread) in [(GUARDIAN, 2), (NURSE, 0)] {
-        assert_eq!(ids(&service, person, Folder::Active).await, [id.clone()], "{person}");
+        assert_eq!(
+            ids(&service, person, Folder::Active).await,
+            vec![id.clone()],
+            "{person}"
+        );
         assert_eq!(service.badge(person).await, unread, "{person}");
     }
 }

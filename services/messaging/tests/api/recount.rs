@@ -82,11 +82,31 @@ async fn i3_a_wrong_number_is_found(column: Column) {
     assert_counts(&service).await;
     let database = service.database().await;
     for (change, back, what) in [
-        ("participant SET unread = unread + 1", "participant SET unread = unread - 1", "unread of a conversation"),
-        ("mailbox SET unread = unread - 1", "mailbox SET unread = unread + 1", "badge"),
-        ("mailbox SET revision = revision + 1", "mailbox SET revision = revision - 1", "revision"),
-        ("conversation SET last_sequence = 4", "conversation SET last_sequence = 3", "last sequence"),
-        ("participant SET last_read = last_read - 1", "participant SET last_read = last_read + 1", "last read"),
+        (
+            "participant SET unread = unread + 1",
+            "participant SET unread = unread - 1",
+            "unread of a conversation",
+        ),
+        (
+            "mailbox SET unread = unread - 1",
+            "mailbox SET unread = unread + 1",
+            "badge",
+        ),
+        (
+            "mailbox SET revision = revision + 1",
+            "mailbox SET revision = revision - 1",
+            "revision",
+        ),
+        (
+            "conversation SET last_sequence = 4",
+            "conversation SET last_sequence = 3",
+            "last sequence",
+        ),
+        (
+            "participant SET last_read = last_read - 1",
+            "participant SET last_read = last_read + 1",
+            "last read",
+        ),
     ] {
         database.execute_unprepared(&format!("UPDATE {change}")).await.unwrap();
         let found = recount(&database).await;

@@ -4,12 +4,14 @@ mod differential;
 mod stored;
 
 use carepost_proto::messaging::v1::{
-    ReplyState, SearchConversationsRequest, SearchConversationsResponse, SearchResult, SnippetSource,
-    StartConversationRequest,
+    ArchiveConversationRequest, Folder, ReplyState, SearchConversationsRequest, SearchConversationsResponse,
+    SearchResult, SnippetSource, StartConversationRequest,
 };
 use tonic::{Code, Status};
 
-use crate::support::{Column, DOCTOR, GUARDIAN, NURSE, Service, fields, on_both, portal_start, reason, reply_to};
+use crate::support::{
+    Column, DOCTOR, GUARDIAN, NURSE, Service, fields, on_both, portal_start, reason, reply_to, request_id,
+};
 
 async fn ask(
     service: &Service,
@@ -114,6 +116,28 @@ async fn i5_a_conversation_is_found_once_with_its_newest_match(column: Column) {
         conversation.reply_ability.as_ref().unwrap().state(),
         ReplyState::Unspecified
     );
+}
+
+on_both!(i5_both_folders_are_searched);
+async fn i5_both_folders_are_searched(column: Column) {
+    let service = Service::start(column, "folders_searched").await;
+    let (old, new) = (
+        start(&service, "", "A needle").await,
+        start(&service, "", "A needle").await,
+    );
+    let archive = ArchiveConversationRequest {
+        request_id: request_id(),
+        conversation_id: old.clone(),
+        last_seen_sequence: 1,
+    };
+    service.of(GUARDIAN).archive_conversation(archive).await.unwrap();
+    let results = search(&service, GUARDIAN, "needle").await;
+    assert_eq!(ids(&results), [&new, &old]);
+    let folders: Vec<_> = results
+        .iter()
+        .map(|result| result.conversation.as_ref().unwrap().folder())
+        .collect();
+    assert_eq!(folders, [Folder::Active, Folder::Archived]);
 }
 
 on_both!(c5_what_others_write_is_not_found);

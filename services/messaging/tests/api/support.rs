@@ -19,6 +19,7 @@ use carepost_runtime::{
     lifecycle::{Failure, Lifecycle},
 };
 use carepost_testkit::{servers::Servers, tokens::TokenIssuer};
+use sea_orm::DatabaseConnection;
 use tempfile::TempDir;
 use tonic::{
     Request, Status,
@@ -161,6 +162,12 @@ impl Service {
         let file = self.file.with_file_name("another.toml");
         std::fs::write(&file, text).unwrap();
         Replica::start(Settings::load(Some(&file)).unwrap()).await
+    }
+
+    /// Its database, to look at rows.
+    pub async fn database(&self) -> DatabaseConnection {
+        let settings = Settings::load(Some(&self.file)).unwrap();
+        database::connect::<Migrator>(&settings.database).await.unwrap()
     }
 
     /// Stops it, and waits until it has ended in good order.

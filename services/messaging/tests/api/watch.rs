@@ -51,7 +51,7 @@ impl Watch {
 
     async fn next(&mut self) -> Result<WatchInboxResponse, Status> {
         let next = timeout(PATIENCE, self.0.message()).await;
-        next.expect("something is told")?.ok_or_else(|| Status::ok("the end"))
+        next.unwrap()?.ok_or_else(|| Status::ok("the end"))
     }
 
     /// What is told next that has a position of its own.

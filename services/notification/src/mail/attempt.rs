@@ -45,7 +45,7 @@ impl Mailer {
     }
 
     async fn attempt_in_span(&self, claimed: &Claimed) -> Ended {
-        match panic_free(self.outcome(claimed)).await {
+        match panic_free(Box::pin(self.outcome(claimed))).await {
             Some(outcome) => {
                 self.finish(claimed, outcome).await;
                 Ended::Settled

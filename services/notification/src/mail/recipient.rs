@@ -24,7 +24,7 @@ pub struct Recipients {
 /// What came of asking.
 pub(super) enum Lookup {
     /// An email may go there.
-    Found(Address, Email),
+    Found(Address, Box<Email>),
     /// None can go out: this is the attempt's outcome.
     Not(Outcome),
     /// Eligibility does not answer.
@@ -87,9 +87,12 @@ fn understand(recipient: &PersonId, answer: GetEmailRecipientResponse, staff_url
     match (recipient, Link::parse(&answer.portal_url)) {
         (PersonId::Staff(_), _) => {
             let email = Email::for_staff(brand, &answer.locale, staff_url.cloned());
-            Lookup::Found(address, email)
+            Lookup::Found(address, Box::new(email))
         }
-        (PersonId::Portal(_), Ok(link)) => Lookup::Found(address, Email::for_portal(brand, &answer.locale, link)),
+        (PersonId::Portal(_), Ok(link)) => {
+            let email = Email::for_portal(brand, &answer.locale, link);
+            Lookup::Found(address, Box::new(email))
+        }
         (PersonId::Portal(_), Err(_)) => Lookup::Not(postponed("the organization has no usable portal URL")),
     }
 }
@@ -133,7 +136,7 @@ mod tests {
 
     fn found(recipient: &str, answer: GetEmailRecipientResponse, staff_url: Option<&Link>) -> Email {
         match understand(&recipient.parse().unwrap(), answer, staff_url) {
-            Lookup::Found(_, email) => email,
+            Lookup::Found(_, email) => *email,
             Lookup::Not(outcome) => panic!("{outcome:?}"),
             Lookup::Unavailable => panic!("it answered"),
         }

@@ -46,7 +46,7 @@ async fn filled(column: Column) -> (World, Service, Vec<Uuid>) {
 
 on_both!(n5_deliveries_are_listed_newest_first_page_by_page_and_filtered);
 async fn n5_deliveries_are_listed_newest_first_page_by_page_and_filtered(column: Column) {
-    let (world, service, deliveries) = filled(column).await;
+    let (world, service, deliveries) = Box::pin(filled(column)).await;
     let all = service.list(ListDeliveriesRequest::default()).await.deliveries;
     assert_eq!(all.len(), deliveries.len());
     let keys: Vec<_> = all
@@ -119,7 +119,7 @@ async fn n5_deliveries_are_listed_newest_first_page_by_page_and_filtered(column:
 
 on_both!(another_organization_sees_nothing_of_it);
 async fn another_organization_sees_nothing_of_it(column: Column) {
-    let (world, service, deliveries) = filled(column).await;
+    let (world, service, deliveries) = Box::pin(filled(column)).await;
     let foreign = message_sent("prairie", &["portal/a"]);
     world.publish_event(&foreign.event).await;
     let mut prairie = service.client("prairie");

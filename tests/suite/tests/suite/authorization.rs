@@ -1,5 +1,7 @@
 //! Every RPC of the descriptor set but health refuses a stranger, a foreign organization and a missing scope.
 
+use std::time::Duration;
+
 use carepost_proto::{ACCESS_TABLE, DESCRIPTOR_SET, RpcAccess};
 use carepost_suite::{
     Suite,
@@ -42,6 +44,9 @@ fn serving(path: &str) -> Service {
     }
 }
 
+/// How long a stream of answers is taken.
+const STREAM: Duration = Duration::from_secs(5);
+
 /// Calls an RPC with an empty message.
 async fn call(suite: &Suite, path: &str, mut caller: Metadata) -> Result<(), Status> {
     let service = if path.starts_with("/carepost.") {
@@ -51,7 +56,9 @@ async fn call(suite: &Suite, path: &str, mut caller: Metadata) -> Result<(), Sta
     };
     let mut client = Grpc::new(channel(suite.address(service)));
     client.ready().await.unwrap();
-    let request = caller.call(Request::new(()))?;
+    let mut request = caller.call(Request::new(()))?;
+    // A stream of answers would go on.
+    request.set_timeout(STREAM);
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
     client
         .unary(request, PathAndQuery::try_from(path).unwrap(), codec)
@@ -68,21 +75,25 @@ async fn refused(suite: &Suite, path: &str, caller: Metadata) -> (Code, String) 
 /// Callers who may call this RPC.
 fn good(suite: &Suite, access: &RpcAccess) -> Vec<Metadata> {
     let mut callers = Vec::new();
-    if access.person {
+    // Persons who change settings need a role as well: the tests of eligibility ask for it.
+    if access.person && !access.path.contains("SettingsService") {
         let token = Some(suite.people.person("prairie", "staff/1"));
         callers.push(Metadata {
             token,
             ..Metadata::default()
         });
-        callers.push(Metadata {
-            act_as: Some("portal/1".to_owned()),
-            ..suite.service("emr", "prairie")
-        });
+        // Portal users have no preferences.
+        if !access.path.ends_with("Preferences") {
+            callers.push(Metadata {
+                act_as: Some("portal/1".to_owned()),
+                ..suite.service("emr", "prairie")
+            });
+        }
     }
     let subject = match access.scope {
         Some("directory.read" | "directory.write") => "feed",
         Some("eligibility.read") => "messaging",
-        Some("notifications.read") => "operator",
+        Some("notifications.read" | "notifications.write" | "settings.write") => "operator",
         None => return callers,
         Some(scope) => panic!("nobody has the scope {scope}"),
     };

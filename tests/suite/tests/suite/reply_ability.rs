@@ -10,6 +10,7 @@ use carepost_proto::eligibility::v1::{
 use futures::future::join_all;
 
 use crate::{
+    dice::Dice,
     hospital::{Hospital, chart, connection, on, portal_user, shown, staff},
     rules::by_the_rules,
 };
@@ -19,34 +20,6 @@ const CHARTS: [&str; 3] = ["c1", "c2", "c3"];
 const USERS: [&str; 3] = ["u1", "u2", "u3"];
 const LOCATIONS: [&str; 2] = ["north", "south"];
 const ROUNDS: usize = 20;
-
-/// Numbers that look random, the same for the same seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// True so many times of a hundred.
-    fn percent(&mut self, chance: u64) -> bool {
-        self.roll() % 100 < chance
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        let place = self.roll() % of.len() as u64;
-        of[usize::try_from(place).unwrap()]
-    }
-
-    fn some(&mut self, of: &[&str], chance: u64) -> Vec<String> {
-        let chosen = of.iter().filter(|_| self.percent(chance));
-        chosen.map(|&id| id.to_owned()).collect()
-    }
-}
 
 /// A hospital in which everybody may write to everybody, and their conversations.
 async fn hospital(hint: &str) -> Hospital {

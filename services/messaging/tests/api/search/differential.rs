@@ -139,32 +139,24 @@ impl World {
         let to = person(self.random.of(&["staff/doctor", "portal/guardian"]));
         let chart = (to.to_string() == "portal/guardian").then(|| ChartId::parse("c").unwrap());
         let parties = Parties::parse(&sender, std::slice::from_ref(&to), chart, Limits::default()).unwrap();
-        let names: Vec<_> = BTreeSet::from([sender.clone(), to]).into_iter().collect();
-        let names: Vec<_> = names.into_iter().map(|person| (person, self.random.text(2))).collect();
+        let everybody = BTreeSet::from([sender.clone(), to]).into_iter();
+        let names: Vec<_> = everybody.map(|person| (person, self.random.text(2))).collect();
         let patient = parties.chart().map(|_| self.random.text(2));
         let (subject, body, made) = (self.random.text(3), self.body(), self.made());
         let start = Start {
             sender: sender.clone(),
             parties,
             subject: Subject::parse(&subject, Limits::default()).unwrap(),
-            body: body.clone(),
+            body,
         };
-        let decision = Decision {
-            denials: Vec::new(),
-            names: names.iter().cloned().collect(),
-            patient_name: patient.clone(),
-            chart_url: None,
-            staff_chart_access: None,
-            portal_user_connected: true,
-        };
-        let new = start.conversation(&self.organization, decision, made).unwrap();
+        let new = start
+            .conversation(&self.organization, allowed(&names, &patient), made)
+            .unwrap();
         for store in &self.stores {
             let actor = Actor::Person(sender.clone());
             let write = self.write(&actor, made);
-            store
-                .start(write, key(&made.message.to_string()), new.clone())
-                .await
-                .unwrap();
+            let done = store.start(write, key(&made.message.to_string()), new.clone()).await;
+            done.unwrap();
         }
         self.kept.push(Kept {
             id: made.conversation,
@@ -173,7 +165,7 @@ impl World {
             subject: new.subject.as_str().to_owned(),
             names,
             patient,
-            bodies: vec![body.as_str().to_owned()],
+            bodies: vec![new.message.body.as_str().to_owned()],
         });
     }
 
@@ -274,6 +266,17 @@ impl World {
                 return results;
             }
         }
+    }
+}
+
+fn allowed(names: &[(PersonId, String)], patient: &Option<String>) -> Decision {
+    Decision {
+        denials: Vec::new(),
+        names: names.iter().cloned().collect(),
+        patient_name: patient.clone(),
+        chart_url: None,
+        staff_chart_access: None,
+        portal_user_connected: true,
     }
 }
 

@@ -1,0 +1,233 @@
+//! A thousand emails while the mail server misbehaves in every way it can, and the notification service is killed at random.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, hash_map::RandomState},
+    hash::{BuildHasher, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use carepost_proto::notification::v1::{
+    Attempt, AttemptOutcome, Delivery, DeliveryState, GetDeliveryRequest, ListDeliveriesRequest,
+};
+use carepost_suite::{
+    Suite,
+    process::Service,
+    wait::{LONG, until},
+};
+use carepost_testkit::{
+    DirectoryFile,
+    smtp::{Behaviour, Conduct, Stage},
+};
+use futures::{StreamExt, stream};
+
+use crate::traffic::{PRAIRIE, begin, deliveries, reply, rows};
+
+const MESSAGES: usize = 1_000;
+/// How many are written at the same time.
+const WRITERS: usize = 8;
+/// How often the notification service is killed.
+const KILLS: usize = 12;
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What the server does to an email, one after the other; between two of these it takes some.
+fn misdeeds() -> [Behaviour; 8] {
+    [
+        Behaviour::RefuseRecipient(451, "4.7.1 greylisted, come back later".into()),
+        Behaviour::DropAfterData,
+        Behaviour::RefuseData(452, "4.3.1 no room".into()),
+        Behaviour::Hang,
+        Behaviour::RefuseRecipient(550, "5.1.1 no such user".into()),
+        Behaviour::HalfAnswer,
+        Behaviour::RefuseData(554, "5.7.1 looks like spam".into()),
+        Behaviour::RefuseRecipient(421, "4.3.2 going down".into()),
+    ]
+}
+
+/// What it does to whole connections, one after the other.
+fn conducts() -> Vec<Conduct> {
+    let stages = [
+        Stage::Greeting,
+        Stage::Hello,
+        Stage::Sender,
+        Stage::Recipient,
+        Stage::Data,
+    ];
+    let mut conducts = vec![Conduct::InPieces];
+    for stage in stages {
+        conducts.push(Conduct::Hang(stage));
+        conducts.push(Conduct::Drop(stage));
+        conducts.push(Conduct::Refuse(stage, 421, "4.3.2 too many connections".into()));
+        conducts.push(Conduct::Refuse(stage, 554, "5.7.0 no service".into()));
+    }
+    conducts
+}
+
+/// How often the server did each.
+#[derive(Default)]
+struct Done {
+    misdeeds: [AtomicU32; 8],
+    connections: AtomicU32,
+}
+
+fn misbehave(suite: &Suite) -> Arc<Done> {
+    let done = Arc::new(Done::default());
+    let seen = Arc::clone(&done);
+    suite.smtp.script(move |_, attempt| {
+        // Every third is one of them.
+        let place = attempt as usize / 3 % misdeeds().len();
+        if attempt % 3 != 0 {
+            return Behaviour::Accept;
+        }
+        seen.misdeeds[place].fetch_add(1, Ordering::SeqCst);
+        misdeeds()[place].clone()
+    });
+    let seen = Arc::clone(&done);
+    suite.smtp.script_connections(move |number| {
+        seen.connections.fetch_add(1, Ordering::SeqCst);
+        // Every second one is good, so that something gets through.
+        let place = usize::try_from(number).unwrap() / 2 % conducts().len();
+        if number % 2 == 0 {
+            Conduct::Usual
+        } else {
+            conducts()[place].clone()
+        }
+    });
+    done
+}
+
+/// A number below this one.
+fn random(below: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % below
+}
+
+/// Kills the service at random points of its work.
+async fn kill_again_and_again(suite: &Suite) {
+    for _ in 0..KILLS {
+        let more = suite.smtp.mails().len() + usize::try_from(random(40)).unwrap();
+        let worked = suite.smtp.wait_for(|mails| mails.len() > more, PATIENCE);
+        worked.await;
+        // Not to wait for anything: so that the kill comes at any point between two emails.
+        tokio::time::sleep(Duration::from_millis(random(300))).await;
+        suite.kill(Service::Notification);
+        suite.start_service(Service::Notification).await;
+    }
+}
+
+async fn write(suite: &Suite, conversation: &str) -> BTreeSet<String> {
+    let replies = (0..MESSAGES - 1).map(|_| reply(suite, PRAIRIE, conversation, PRAIRIE.staff, "Are you well?"));
+    stream::iter(replies).buffer_unordered(WRITERS).collect().await
+}
+
+/// Whether some deliveries are not in a final state.
+async fn some_wait(suite: &Suite) -> bool {
+    let mut client = suite.deliveries(PRAIRIE.organization);
+    for state in [DeliveryState::Pending, DeliveryState::Sending, DeliveryState::Retrying] {
+        let request = ListDeliveriesRequest {
+            state: state.into(),
+            page_size: 1,
+            ..ListDeliveriesRequest::default()
+        };
+        let found = client.list_deliveries(request).await.unwrap().into_inner();
+        if !found.deliveries.is_empty() {
+            return true;
+        }
+    }
+    false
+}
+
+/// A delivery with its attempts.
+async fn looked_up(suite: &Suite, delivery_id: String) -> (Delivery, Vec<Attempt>) {
+    let mut client = suite.deliveries(PRAIRIE.organization);
+    let found = client.get_delivery(GetDeliveryRequest { delivery_id }).await;
+    let found = found.unwrap().into_inner();
+    (found.delivery.unwrap(), found.attempts)
+}
+
+/// Holds what the server saw of an email against what the ledger says of it.
+fn check(delivery: &Delivery, attempts: &[Attempt], seen: i32) {
+    let count = |outcome| {
+        let found = attempts.iter().filter(|attempt| attempt.outcome() == outcome).count();
+        i32::try_from(found).unwrap()
+    };
+    let (accepted, unknown) = (count(AttemptOutcome::Accepted), count(AttemptOutcome::Unknown));
+    let told = format!("{delivery:?}\n{attempts:?}\n{seen} seen");
+    assert_eq!(i32::try_from(attempts.len()).unwrap(), delivery.attempt_count, "{told}");
+    assert_eq!(unknown, delivery.unknown_outcome_count, "{told}");
+    // The server saw one email for an attempt that was accepted, and at most one for each whose outcome is unknown.
+    assert!((accepted..=accepted + unknown).contains(&seen), "{told}");
+    let last = attempts.last().unwrap();
+    match delivery.state() {
+        DeliveryState::Sent => {
+            assert_eq!((accepted, last.outcome()), (1, AttemptOutcome::Accepted), "{told}");
+        }
+        DeliveryState::Failed => {
+            assert_eq!((accepted, last.outcome()), (0, AttemptOutcome::Refused), "{told}");
+            assert!([550, 554].contains(&delivery.last_code), "{told}");
+            assert!(!delivery.last_answer.is_empty(), "{told}");
+        }
+        _ => panic!("{told}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n3_every_message_becomes_one_email_or_a_recorded_refusal_whatever_server_and_process_do() {
+    let suite = Suite::start("mailchaos").await;
+    suite.import(&DirectoryFile::prairie()).await;
+    let done = misbehave(&suite);
+    let conversation = begin(&suite, PRAIRIE).await;
+    let (accepted, ()) = tokio::join!(write(&suite, &conversation), kill_again_and_again(&suite));
+    assert_eq!(accepted.len(), MESSAGES - 1);
+
+    let settled = until(PATIENCE, async || {
+        rows(&suite, Service::Notification, "delivery").await >= i64::try_from(MESSAGES).unwrap()
+            && !some_wait(&suite).await
+    });
+    let settled = settled.await;
+    let ledger = deliveries(&suite, PRAIRIE.organization).await;
+    let final_ones = ledger.iter().filter(|delivery| delivery.next_attempt_time.is_none());
+    let counts = (
+        ledger.len(),
+        final_ones.count(),
+        suite.smtp.mails().len(),
+        suite.smtp.connections(),
+    );
+    assert!(settled, "deliveries, settled ones, emails, connections: {counts:?}");
+    let about: BTreeSet<_> = ledger.iter().map(|delivery| delivery.message_id.clone()).collect();
+    assert_eq!(
+        (ledger.len(), about.len()),
+        (MESSAGES, MESSAGES),
+        "one for each message"
+    );
+    assert!(accepted.is_subset(&about));
+
+    let mut seen: BTreeMap<String, i32> = BTreeMap::new();
+    for mail in suite.smtp.mails() {
+        let id = mail.message_id.unwrap();
+        let delivery = id.trim_start_matches('<').split('@').next().unwrap();
+        *seen.entry(delivery.to_owned()).or_default() += 1;
+    }
+    let (mut sent, mut unknown) = (0, 0);
+    for delivery in ledger {
+        let (delivery, attempts) = looked_up(&suite, delivery.id).await;
+        check(&delivery, &attempts, seen.remove(&delivery.id).unwrap_or_default());
+        sent += usize::from(delivery.state() == DeliveryState::Sent);
+        unknown += delivery.unknown_outcome_count;
+    }
+    assert!(seen.is_empty(), "emails that no delivery knows of");
+    // It was chaos: everything happened, and often.
+    assert!(
+        sent > MESSAGES / 2 && sent < MESSAGES && unknown > 0,
+        "{sent} {unknown}"
+    );
+    for (misdeed, count) in misdeeds().iter().zip(&done.misdeeds) {
+        assert!(count.load(Ordering::SeqCst) > 0, "{misdeed:?}");
+    }
+    let connections = done.connections.load(Ordering::SeqCst) as usize;
+    assert!(connections > 2 * conducts().len(), "{connections}");
+    let drained = until(LONG, async || rows(&suite, Service::Messaging, "outbox").await == 0);
+    assert!(drained.await, "events are left in the outbox");
+}
