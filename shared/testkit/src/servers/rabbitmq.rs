@@ -71,8 +71,15 @@ impl<'a> RabbitMq<'a> {
         greeted().is_ok_and(|frame_type| frame_type == 1)
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts it and waits until it answers. One that lives and has not answered in time, because the machine is busy, is waited
+    /// for: a second one beside it could not start, and would take its pid file away.
     pub(super) fn start(&self) -> io::Result<()> {
+        if self.pid().is_some() {
+            if process::poll(START_DEADLINE, || self.answers().then_some(())).is_some() {
+                return Ok(());
+            }
+            self.kill()?;
+        }
         for folder in ["", "mnesia", "log"] {
             fs::create_dir_all(self.folder.join(folder))?;
         }
