@@ -86,7 +86,10 @@ impl Files {
     pub fn notification(&self, listen: SocketAddr, eligibility: SocketAddr) -> String {
         let mail = url("file", &self.mail());
         let common = self.common("notification", listen) + &self.dependencies("notification", eligibility);
-        format!("{common}[mail]\nurl = {mail}\nfrom = \"no-reply@carepost.example.org\"\n")
+        // A file is written at once: what a killed suite was about to send is tried again soon after the next start.
+        format!(
+            "{common}[mail]\nurl = {mail}\nfrom = \"no-reply@carepost.example.org\"\ntimeout_ms = 5000\nlease_seconds = 30\n"
+        )
     }
 
     fn common(&self, service: &str, listen: SocketAddr) -> String {
