@@ -37,12 +37,8 @@ impl MigrationTrait for Migration {
             ))
             .await?;
         manager.create_table(import_lease(manager)).await?;
+        // Logged like any table: what a crash or a failover emptied would read as "no longer in the file".
         manager.create_table(import_seen(manager)).await?;
-        if is_postgres {
-            // It costs half as much to write. If the server crashes it is emptied, which an import notices: it counts.
-            let unlogged = "ALTER TABLE import_seen SET UNLOGGED";
-            connection.execute_unprepared(unlogged).await?;
-        }
         Ok(())
     }
 }

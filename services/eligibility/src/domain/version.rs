@@ -130,6 +130,8 @@ pub fn admit_deletion(stored: Option<Stored>, version: EmrVersion) -> Result<Wri
         Ordering::Greater => written(Change::Changed, fresh(Some(version))),
         Ordering::Less => Err(WriteRefusal::Outdated(stored.version)),
         Ordering::Equal if stored.deleted => written(Change::Unchanged, stored.version),
+        // An import without versions brought it back since: the EMR's own deletion holds when it comes again.
+        Ordering::Equal if stored.version.imports > 0 => written(Change::Changed, stored.version),
         Ordering::Equal => Err(WriteRefusal::Conflict(stored.version)),
     }
 }

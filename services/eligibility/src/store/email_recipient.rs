@@ -34,10 +34,11 @@ const STAFF: &str = "
 SELECT organization, id, CASE WHEN active = TRUE AND deleted = FALSE THEN 'active' ELSE 'disabled' END AS status, email,
   '' AS locale FROM staff";
 
-/// The joins of the statement. A chart that is not known has no location.
+/// The joins of the statement. A chart that is not known has no location; a deleted one keeps its own, and with it a brand that
+/// is neutral.
 const JOINS: &str = "
 JOIN organization o ON o.organization = u.organization
-LEFT JOIN chart c ON c.organization = $1 AND c.id = $3 AND c.deleted = FALSE
+LEFT JOIN chart c ON c.organization = $1 AND c.id = $3
 LEFT JOIN brand own ON own.organization = $1 AND own.location = c.location
 LEFT JOIN brand general ON general.organization = $1 AND general.location = ''
 WHERE u.organization = $1 AND u.id = $2";

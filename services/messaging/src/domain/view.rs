@@ -146,3 +146,23 @@ macro_rules! keep_to_oneself {
 
 // They hold names or text.
 keep_to_oneself!(Regarding Participant Conversation Preview Message);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_is_one_line_of_at_most_140_characters() {
+        let nurse = PersonId::parse("staff/nurse").unwrap();
+        let preview = |body: &str| Preview::of(nurse.clone(), body).text;
+        assert_eq!(preview(" One\n\n\ttwo\u{a0} three\n"), "One two three");
+        assert_eq!(preview(&"é".repeat(140)), "é".repeat(140));
+        assert_eq!(preview(&"é".repeat(141)), "é".repeat(139) + "…");
+        // No space before the ellipsis.
+        let words = format!("{} {}", "é".repeat(138), "é".repeat(9));
+        assert_eq!(preview(&words), "é".repeat(138) + "…");
+        let first = "é ".repeat(1_000);
+        let read: String = first.chars().take(Preview::ENOUGH as usize).collect();
+        assert_eq!(preview(&read), preview(&first));
+    }
+}

@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::{
     folders::{archive, folder, unarchive, unread_from},
     recount::assert_counts,
-    support::{CLERK, Column, DOCTOR, GUARDIAN, NURSE, Plan, Service, on_both, read_up_to, reason, reply_to},
+    support::{Column, GUARDIAN, NURSE, Plan, Service, on_both, read_up_to, reason, reply_to},
 };
 
 on_both!(i1_an_archive_and_a_message_at_once_hide_nothing);
@@ -179,37 +179,4 @@ async fn i7_another_device_hears_of_every_mark_at_once(column: Column) {
             break;
         }
     }
-}
-
-on_both!(i3_marks_of_everybody_at_once_leave_right_badges);
-async fn i3_marks_of_everybody_at_once_leave_right_badges(column: Column) {
-    let service = Service::start(column, "everybody").await;
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        ids.push(service.start_staff().await.conversation_id);
-    }
-    let people = [NURSE, DOCTOR, CLERK];
-    let work = (0..150).map(|turn: usize| {
-        let mut person = service.of(people[turn % 3]);
-        let id = ids[turn / 3 % 3].clone();
-        async move {
-            let sent = match turn % 5 {
-                0 | 1 => person.reply(reply_to(&id)).await.unwrap().into_inner().message,
-                _ => None,
-            };
-            let last = sent.map_or(1, |message| message.sequence);
-            match turn % 7 {
-                0 | 1 => drop(person.mark_unread(unread_from(&id, last)).await.unwrap()),
-                2 | 3 => drop(person.mark_read(read_up_to(&id, last)).await.unwrap()),
-                4 => drop(person.unarchive_conversation(unarchive(&id)).await.unwrap()),
-                _ => {
-                    if let Err(refused) = person.archive_conversation(archive(&id, last)).await {
-                        assert_eq!(reason(&refused), "NEWER_MESSAGE");
-                    }
-                }
-            }
-        }
-    });
-    futures::future::join_all(work).await;
-    assert_counts(&service).await;
 }

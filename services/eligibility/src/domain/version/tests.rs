@@ -148,3 +148,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn d1_a_deletion_that_comes_again_holds_though_an_import_without_versions_brought_the_record_back() {
+    let version = StoredVersion { emr: 6, imports: 1 };
+    let revived = Stored {
+        version,
+        digest: Digest::stored(&[SAME; 32]),
+        deleted: false,
+    };
+    let again = admit_deletion(Some(revived), EmrVersion::parse(6).unwrap());
+    assert_eq!(again.unwrap().change, Change::Changed);
+}
