@@ -14,6 +14,7 @@ mod model;
 mod names;
 mod paging;
 mod recount;
+mod replica;
 mod reply_ability;
 mod requests;
 mod round_trips;

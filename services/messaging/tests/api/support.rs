@@ -8,16 +8,13 @@ use std::{
 };
 
 use carepost_broker::settings::BrokerSettings;
-use carepost_messaging::{app, settings::Settings};
+use carepost_messaging::settings::Settings;
 use carepost_messaging_migration::Migrator;
 use carepost_proto::messaging::v1::{
     Conversation, GetConversationRequest, GetUnreadCountRequest, Mailbox, MarkReadRequest, Message, ReplyRequest,
     StartConversationRequest, messaging_service_client::MessagingServiceClient,
 };
-use carepost_runtime::{
-    database,
-    lifecycle::{Failure, Lifecycle},
-};
+use carepost_runtime::{database, lifecycle::Failure};
 use carepost_testkit::{servers::Servers, tokens::TokenIssuer};
 use sea_orm::DatabaseConnection;
 use tempfile::TempDir;
@@ -28,7 +25,11 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-pub use crate::stub::{Says, StubEligibility};
+use crate::replica::through;
+pub use crate::{
+    replica::Replica,
+    stub::{Says, StubEligibility},
+};
 
 pub const ORGANIZATION: &str = "southern";
 pub const NURSE: &str = "staff/nurse";
@@ -257,41 +258,6 @@ impl Service {
             .mailbox
             .unwrap()
     }
-}
-
-/// One process of the service. It stops when dropped.
-pub struct Replica {
-    pub address: SocketAddr,
-    channel: Channel,
-    life: Lifecycle,
-}
-
-impl Replica {
-    async fn start(settings: Settings) -> Self {
-        let life = Lifecycle::default();
-        let address = app::start(settings, life.clone()).await.unwrap();
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap();
-        Self {
-            address,
-            channel: channel.connect_lazy(),
-            life,
-        }
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        self.life.stop();
-    }
-}
-
-/// The URL with another address in it.
-fn through(address: Option<SocketAddr>, url: String) -> String {
-    let Some(address) = address else { return url };
-    let mut url = url::Url::parse(&url).unwrap();
-    url.set_ip_host(address.ip()).unwrap();
-    url.set_port(Some(address.port())).unwrap();
-    url.to_string()
 }
 
 /// What the service is told to use.

@@ -106,10 +106,10 @@ fn random(below: u64) -> u64 {
 
 /// Kills the service at random points of its work.
 async fn kill_again_and_again(suite: &Suite) {
-    for _ in 0..KILLS {
-        let more = suite.smtp.mails().len() + usize::try_from(random(40)).unwrap();
-        let worked = suite.smtp.wait_for(|mails| mails.len() > more, PATIENCE);
-        worked.await;
+    for kill in 0..KILLS {
+        // Spread over the whole of it; the last one well before the end.
+        let some = kill * (MESSAGES * 2 / 3 / KILLS) + usize::try_from(random(40)).unwrap();
+        suite.smtp.wait_for(|mails| mails.len() > some, PATIENCE).await;
         // Not to wait for anything: so that the kill comes at any point between two emails.
         tokio::time::sleep(Duration::from_millis(random(300))).await;
         suite.kill(Service::Notification);
@@ -230,4 +230,35 @@ async fn n3_every_message_becomes_one_email_or_a_recorded_refusal_whatever_serve
     assert!(connections > 2 * conducts().len(), "{connections}");
     let drained = until(LONG, async || rows(&suite, Service::Messaging, "outbox").await == 0);
     assert!(drained.await, "events are left in the outbox");
+}
+
+/// The check itself: an email too many is found, and an attempt too few.
+#[test]
+fn a_second_email_outside_counted_attempts_is_found() {
+    let ended = |number, outcome: AttemptOutcome| Attempt {
+        number,
+        outcome: outcome.into(),
+        ..Attempt::default()
+    };
+    let sent = |unknown_outcome_count| Delivery {
+        state: DeliveryState::Sent.into(),
+        attempt_count: 2,
+        unknown_outcome_count,
+        ..Delivery::default()
+    };
+    let counted = [ended(1, AttemptOutcome::Unknown), ended(2, AttemptOutcome::Accepted)];
+    let certain = [ended(1, AttemptOutcome::Postponed), ended(2, AttemptOutcome::Accepted)];
+    check(&sent(1), &counted, 1);
+    check(&sent(1), &counted, 2);
+    check(&sent(0), &certain, 1);
+    for (delivery, attempts, seen) in [
+        (sent(1), &counted[..], 3),
+        (sent(1), &counted[..], 0),
+        (sent(0), &counted[..], 1),
+        (sent(0), &certain[..], 2),
+        (sent(0), &certain[1..], 1),
+    ] {
+        let found = std::panic::catch_unwind(|| check(&delivery, attempts, seen));
+        assert!(found.is_err(), "{delivery:?} {seen}");
+    }
 }
