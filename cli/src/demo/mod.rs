@@ -2,6 +2,7 @@
 
 use std::{fs, io::IsTerminal, path::PathBuf, time::Duration};
 
+use carepost_runtime::lifecycle::Lifecycle;
 use clap::Args;
 use serde_json::json;
 
@@ -51,7 +52,7 @@ pub async fn run(globals: &Globals, args: &DemoArgs) -> Result<Report, Failure> 
     let begun = tokio::time::Instant::now();
     let telemetry = run::start_telemetry("off")?;
     let folder = fresh_folder(args)?;
-    let suite = Suite::start(&folder, ANY_PORT).await?;
+    let suite = Suite::start(&folder, ANY_PORT, Lifecycle::default()).await?;
     let paint = Paint(std::io::stdout().is_terminal() && !globals.no_color);
     let mut story = Story::new(&folder, &suite, args.data.clone(), paint, globals.json);
     let told = tell(&mut story).await;

@@ -8,6 +8,7 @@ use std::{
 use carepost_identity::OrganizationId;
 use carepost_runtime::{
     Clock,
+    lifecycle::Lifecycle,
     settings::Reader,
     telemetry::{Telemetry, TelemetrySettings},
 };
@@ -65,9 +66,16 @@ pub struct RunArgs {
 pub async fn run(globals: &Globals, args: &RunArgs) -> Result<Report, Failure> {
     let filter = args.log.as_deref().unwrap_or(if globals.json { "off" } else { "warn" });
     let telemetry = start_telemetry(filter)?;
+    let life = Lifecycle::default();
+    life.heed_signals().map_err(|failure| suite::unfinished(&failure))?;
+    let stopping = life.stopping();
     let folder = Folder::open(&data_folder(args)?)?;
-    let suite = Suite::start(&folder, args.ports).await?;
-    if let Err(failure) = welcome(globals, args, &folder, &suite).await {
+    let suite = Suite::start(&folder, args.ports, life).await?;
+    let welcomed = tokio::select! {
+        welcomed = welcome(globals, args, &folder, &suite) => welcomed,
+        () = stopping.cancelled() => Ok(()),
+    };
+    if let Err(failure) = welcomed {
         let _ = suite.stop().await;
         return Err(failure);
     }

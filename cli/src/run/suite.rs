@@ -68,12 +68,14 @@ pub struct Suite {
 
 impl Suite {
     /// Starts the three services on a folder.
-    pub async fn start(folder: &Folder, ports: Ports) -> Result<Self, Failure> {
+    ///
+    /// `front` is the life of messaging and notification: to stop it stops the suite.
+    pub async fn start(folder: &Folder, ports: Ports, front: Lifecycle) -> Result<Self, Failure> {
         must_be_free("eligibility", ports.eligibility)?;
         must_be_free("messaging", ports.messaging)?;
         must_be_free("notification", ports.notification)?;
         let broker = take_broker(&folder.files).await?;
-        let (front, back) = (Lifecycle::default(), Lifecycle::default());
+        let back = Lifecycle::default();
         let started = Self::start_within(folder, ports, &front, &back).await;
         match started {
             Ok((eligibility, messaging, notification)) => Ok(Self {
@@ -134,7 +136,7 @@ impl Suite {
         Ok((asked, written, mailed))
     }
 
-    /// Serves until Ctrl-C or SIGTERM, then lets what is under way finish.
+    /// Serves until told to stop, then lets what is under way finish.
     pub async fn serve(self) -> Result<(), Failure> {
         let (front, back) = (self.front.clone(), self.back.stopping());
         let watching = tokio::spawn(async move {
@@ -235,7 +237,8 @@ fn capital(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn unfinished(failure: &lifecycle::Failure) -> Failure {
+/// Says that a life did not end, or begin, as it should.
+pub fn unfinished(failure: &lifecycle::Failure) -> Failure {
     let what = format!("The suite did not end well: {failure}");
     Failure::new(
         Exit::Failed,

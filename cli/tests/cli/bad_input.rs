@@ -1,6 +1,13 @@
 //! Bad input gets one clear line with what to do, and an exit code that is not zero.
 
-use std::{fs, io::Write, net::TcpListener, process::Stdio, thread};
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk, jwk::ThumbprintHash};
 use rcgen::KeyPair;
@@ -81,6 +88,23 @@ fn a_folder_of_another_process_or_of_a_newer_version_is_left_alone() {
     fs::write(data.join("VERSION"), "999\n").unwrap();
     let told = home.refusal(&again, 2);
     assert!(told.contains("newer version"), "{told}");
+}
+
+#[test]
+fn a_suite_that_is_told_to_stop_while_it_starts_ends_well() {
+    let home = Home::new();
+    let data = home.data();
+    let mut command = home.command(&["run", "--data", data.to_str().unwrap(), "--messaging-port", "0"]);
+    command.args(["--eligibility-port", "0", "--notification-port", "0"]);
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !data.join("VERSION").exists() {
+        assert!(Instant::now() < deadline, "the suite does not begin");
+        thread::yield_now();
+    }
+    let signalled = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(signalled.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,22 +70,36 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for a signal or the end of a task, then for the tasks to finish, no longer than `grace`.
+    /// From now on, SIGTERM or Ctrl-C begins stage one. Called before anything is started: a signal that comes meanwhile
+    /// would otherwise kill the process, or be lost where it is the first of its container.
+    ///
+    /// # Errors
+    /// If signals cannot be received.
+    pub fn heed_signals(&self) -> Result<(), Failure> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|_| Failure::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| Failure::Signals)?;
+        let stopping = self.stopping.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = stopping.cancelled() => {}
+            }
+            stopping.cancel();
+        });
+        Ok(())
+    }
+
+    /// Waits for stage one, then for the tasks to finish, no longer than `grace`.
     ///
     /// # Errors
     /// If a task ended unexpectedly, or the grace period was not enough.
     pub async fn run(self, grace: Duration) -> Result<(), Failure> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(|_| Failure::Signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| Failure::Signals)?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = self.stopping.cancelled() => {}
-        }
+        self.stopping.cancelled().await;
         self.finish(grace).await
     }
 
-    /// The end of [`Lifecycle::run`], for who stops without a signal.
+    /// The end of [`Lifecycle::run`], for who does not wait.
     ///
     /// # Errors
     /// As for [`Lifecycle::run`].

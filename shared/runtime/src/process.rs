@@ -41,7 +41,12 @@ impl<'a> Process<'a> {
         let life = Lifecycle::default();
         let start = start(life.clone());
         self.run(async move {
-            start.await?;
+            life.heed_signals()?;
+            let stopping = life.stopping();
+            tokio::select! {
+                started = start => started?,
+                () = stopping.cancelled() => tracing::info!("told to stop while it started"),
+            }
             life.run(grace).await?;
             Ok(())
         })
