@@ -28,7 +28,7 @@ demo: ## Tell the whole story on a suite of its own, each step checked; leaves t
 
 test: clients ## Run every test, on a PostgreSQL and a RabbitMQ of its own (installed if missing, stopped afterwards).
 	cargo test --workspace --no-run
-	trap '$(TESTKIT) down' EXIT; $(TESTKIT) up; cargo test --workspace
+	trap '$(TESTKIT) down' EXIT; $(TESTKIT) up; cargo test --workspace --no-fail-fast
 
 # What a test calls the suite with as the README shows it: buf, and Python with its environments.
 clients: $(LINT)/.installed
