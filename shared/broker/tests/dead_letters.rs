@@ -80,7 +80,7 @@ async fn letters_are_listed_oldest_first_and_stay(column: Column) {
         assert_eq!(letter.reason, Some(format!("{} makes no sense", event.id)));
         let age = letter.time.unwrap() - begin;
         assert!((-1..60).contains(&age.num_seconds()), "{age}");
-        assert!(!format!("{letter:?}").contains("255"), "no body in debug output");
+        assert!(!format!("{letter:?}").contains("255, 0, 27"), "no body in debug output");
     }
     for _ in 0..3 {
         assert_eq!(
