@@ -110,7 +110,8 @@ pub(super) fn lock() -> io::Result<File> {
 /// `target/services` of the workspace.
 pub(super) fn services() -> io::Result<PathBuf> {
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    let target = target.map_or_else(|| "target".into(), PathBuf::from);
     let services = workspace.join(target).join("services");
     fs::create_dir_all(&services)?;
     services.canonicalize()

@@ -248,7 +248,8 @@ impl Instance {
 /// `target/services` of the workspace.
 fn services_folder() -> PathBuf {
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    let target = target.map_or_else(|| "target".into(), PathBuf::from);
     workspace.join(target).join("services")
 }
 
