@@ -83,7 +83,7 @@ async fn serve(
     life: &Lifecycle,
 ) -> Result<SocketAddr, Fatal> {
     let incoming = settings.bind().await?;
-    let address = incoming.local_addr()?;
+    let address = incoming.address();
     let most = settings.max_request_bytes;
     let guard = GuardLayer::new(authenticator, settings.max_concurrent_calls, settings.call_timeout);
     let serving = settings

@@ -106,7 +106,7 @@ async fn serve(
     life: &Lifecycle,
 ) -> Result<SocketAddr, Fatal> {
     let incoming = settings.bind().await?;
-    let address = incoming.local_addr()?;
+    let address = incoming.address();
     let service = MessagingServiceServer::new(messaging).max_decoding_message_size(settings.max_request_bytes);
     let router = settings
         .builder()

@@ -94,7 +94,7 @@ async fn serve(
     life: &Lifecycle,
 ) -> Result<SocketAddr, Fatal> {
     let incoming = settings.bind().await?;
-    let address = incoming.local_addr()?;
+    let address = incoming.address();
     let service = NotificationServiceServer::new(notification).max_decoding_message_size(settings.max_request_bytes);
     let router = settings
         .builder()

@@ -3,6 +3,7 @@
 
 pub mod authn;
 pub mod caller;
+pub mod connect;
 pub mod deadline;
 pub mod guard;
 pub mod page;

@@ -12,15 +12,16 @@ use carepost_identity::OrganizationId;
 use carepost_runtime::{Backoff, settings::Reader};
 use http::{HeaderValue, header::AUTHORIZATION};
 use tokio::{sync::Mutex, time::Instant};
-use tonic::{
-    Code, Request, Response, Status,
-    metadata::MetadataMap,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap, transport::Channel};
 use tower::retry::budget::{Budget, TpsBudget};
 use url::Url;
 
-use crate::{authn::ORGANIZATION, deadline::Deadline, trace_context};
+use crate::{
+    authn::ORGANIZATION,
+    connect::{self, ClientTls, ConnectError},
+    deadline::Deadline,
+    trace_context,
+};
 
 /// How long a token that was read is used before the file is looked at again.
 const TOKEN_AGE: Duration = Duration::from_secs(10);
@@ -31,19 +32,21 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_
 #[derive(Clone, Debug)]
 pub struct PeerSettings {
     url: Option<Url>,
+    tls: ClientTls,
     token_file: Option<PathBuf>,
     timeout: Duration,
 }
 
 impl PeerSettings {
-    /// Reads the section of this name: `url`, `token_file`, `timeout_ms`.
+    /// Reads the section of this name: `url`, `ca_file`, `certificate_file`, `key_file`, `token_file`, `timeout_ms`.
     pub fn read(reader: &mut Reader, section: &str) -> Self {
         let token_file = reader.path(&format!("{section}.token_file"));
         if token_file.is_none() {
             reader.fault(&format!("{section}.token_file"), "is required");
         }
         Self {
-            url: reader.url(&format!("{section}.url"), &["http"]),
+            url: reader.url(&format!("{section}.url"), &["http", "https"]),
+            tls: ClientTls::read(reader, section),
             token_file,
             timeout: reader.milliseconds(&format!("{section}.timeout_ms"), 10..=60_000),
         }
@@ -76,15 +79,9 @@ impl Peer {
     ///
     /// # Errors
     /// If the URL is none that can be called.
-    pub fn new(name: &'static str, settings: &PeerSettings) -> Result<Self, tonic::transport::Error> {
-        let url = settings.url.as_ref().map(Url::to_string).unwrap_or_default();
-        let channel = Endpoint::from_shared(url)?
-            .connect_timeout(Duration::from_secs(2))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true)
-            .connect_lazy();
+    pub fn new(name: &'static str, settings: &PeerSettings) -> Result<Self, ConnectError> {
+        let url = settings.url.as_ref().ok_or(ConnectError::Url)?;
+        let channel = connect::channel(url, &settings.tls)?;
         let token = TokenFile::new(settings.token_file.clone().unwrap_or_default());
         // One try again for five calls, and ten a second in any case.
         let budget = Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 0.2));

@@ -5,11 +5,13 @@
 pub mod command;
 pub mod database;
 pub mod health;
+pub mod incoming;
 pub mod lifecycle;
 pub mod process;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+pub mod tls;
 
 mod clock;
 mod database_fault;

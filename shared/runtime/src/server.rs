@@ -4,9 +4,13 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 
-use crate::settings::Reader;
+use crate::{
+    incoming::Incoming,
+    settings::Reader,
+    tls::{ServerTls, TlsSettings},
+};
 
 /// Settings of the server.
 #[derive(Clone, Debug)]
@@ -23,6 +27,7 @@ pub struct ServerSettings {
     pub grace: Duration,
     connection_age: Duration,
     keepalive: Duration,
+    tls: Option<TlsSettings>,
 }
 
 impl ServerSettings {
@@ -36,6 +41,7 @@ impl ServerSettings {
             grace: reader.seconds("server.grace_seconds", 1..=600),
             connection_age: reader.seconds("server.max_connection_age_seconds", 10..=86_400),
             keepalive: reader.seconds("server.keepalive_seconds", 5..=3_600),
+            tls: TlsSettings::read(reader),
         }
     }
 
@@ -54,13 +60,13 @@ impl ServerSettings {
             .tcp_nodelay(true)
     }
 
-    /// Binds the port.
+    /// Binds the port, and accepts connections: with TLS if there is a certificate.
     ///
     /// # Errors
     /// If that cannot be done: most often something else has it.
-    pub async fn bind(&self) -> io::Result<TcpIncoming> {
+    pub async fn bind(&self) -> io::Result<Incoming> {
         let listener = TcpListener::bind(self.listen).await?;
-        Ok(TcpIncoming::from(listener).with_nodelay(Some(true)))
+        Incoming::accept(listener, self.tls.clone().map(ServerTls::new))
     }
 }
 
