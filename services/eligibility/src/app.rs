@@ -44,7 +44,7 @@ const SERVICES: &[&str] = &[
 pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fatal> {
     let clock = Clock::system();
     let database = database::connect::<Migrator>(&settings.database).await?;
-    let keys = Keys::load(&settings.identity).await?;
+    let keys = Keys::load(&settings.identity).await;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
     let outbox = Arc::new(Notify::new());
     let store = Store::new(database.clone(), Arc::clone(&outbox));

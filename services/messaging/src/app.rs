@@ -44,7 +44,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// If the database cannot be used, the port is taken, or the machine's root certificates cannot be read.
 pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fatal> {
     let database = database::connect::<Migrator>(&settings.database).await?;
-    let keys = Keys::load(&settings.identity).await?;
+    let keys = Keys::load(&settings.identity).await;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), Clock::system());
     let outbox = Arc::new(Notify::new());
     let (outdated, seen) = Outdated::new();

@@ -40,7 +40,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let transport = Transport::new(&settings.mail)?;
     let eligibility = Peer::new("eligibility", &settings.eligibility)?;
     let database = database::connect::<Migrator>(&settings.database).await?;
-    let keys = Keys::load(&settings.identity).await?;
+    let keys = Keys::load(&settings.identity).await;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
     let store = Store::new(database.clone());
     let actor = Actor::Service(ServiceName::parse("notification")?);

@@ -81,10 +81,11 @@ impl ClientTls {
         if *self == Self::default() {
             return Ok(());
         }
-        self.config().map(drop)
+        self.config(Vec::new()).map(drop)
     }
 
-    fn config(&self) -> Result<ClientConfig, ConnectError> {
+    /// What a connection is made with, to speak one of these protocols within.
+    pub(crate) fn config(&self, alpn: Vec<Vec<u8>>) -> Result<ClientConfig, ConnectError> {
         let unfit = |_| ConnectError::NoAuthorities;
         let roots = match &self.ca_file {
             Some(file) => tls::authorities(file)?,
@@ -102,7 +103,7 @@ impl ClientTls {
                 with.map_err(|_| TlsError::Unfit(certificate.clone()))?
             }
         };
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = alpn;
         Ok(config)
     }
 }
@@ -152,7 +153,7 @@ async fn connect(host: String, port: u16, tls: Option<ClientTls>) -> Result<Toki
     let Some(tls) = tls else {
         return Ok(TokioIo::new(Box::new(stream)));
     };
-    let config = tokio::task::spawn_blocking(move || tls.config());
+    let config = tokio::task::spawn_blocking(move || tls.config(vec![ALPN.to_vec()]));
     let config = config.await.map_err(io::Error::other)??;
     let name = ServerName::try_from(bare).map_err(|_| ConnectError::Url)?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;

@@ -6,12 +6,6 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
@@ -22,9 +16,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::settings::{IdentitySettings, Issuer, KeySource};
+use crate::connect::ConnectError;
 
 /// When somebody should come back whose issuer's keys are not there yet.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
@@ -44,7 +38,6 @@ struct Inner {
     sets: RwLock<HashMap<String, Arc<KeySet>>>,
     /// When each issuer's keys were last read for a key that was not known.
     last_eager: HashMap<String, Mutex<Option<Instant>>>,
-    http: Client<HttpsConnector<HttpConnector>, Empty<bytes::Bytes>>,
 }
 
 /// The keys of one issuer, by id.
@@ -61,9 +54,11 @@ pub(super) struct Key {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ReadError {
+pub(super) enum ReadError {
     #[error("cannot be read: {0}")]
     File(#[from] std::io::Error),
+    #[error("cannot be fetched: {0}")]
+    Tls(#[from] ConnectError),
     #[error("cannot be fetched")]
     Fetch,
     #[error("answered {0}")]
@@ -78,15 +73,7 @@ enum ReadError {
 
 impl Keys {
     /// Reads the keys of all issuers. One that cannot be read is logged, and read again later.
-    ///
-    /// # Errors
-    /// If the machine's root certificates cannot be read.
-    pub async fn load(settings: &IdentitySettings) -> std::io::Result<Self> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()?
-            .https_or_http()
-            .enable_http1()
-            .build();
+    pub async fn load(settings: &IdentitySettings) -> Self {
         let keys = Self(Arc::new(Inner {
             issuers: settings.issuers.clone(),
             sets: RwLock::default(),
@@ -95,10 +82,9 @@ impl Keys {
                 .iter()
                 .map(|issuer| (issuer.name.clone(), Mutex::default()))
                 .collect(),
-            http: Client::builder(TokioExecutor::new()).build(connector),
         }));
         keys.refresh_all().await;
-        Ok(keys)
+        keys
     }
 
     /// Reads the keys again, now and then, until the process stops.
@@ -150,7 +136,7 @@ impl Keys {
     }
 
     async fn refresh(&self, issuer: &Issuer) {
-        let read = timeout(READ_TIMEOUT, self.read(&issuer.keys))
+        let read = timeout(READ_TIMEOUT, read(&issuer.keys))
             .await
             .unwrap_or(Err(ReadError::Timeout));
         match read.and_then(parse) {
@@ -166,38 +152,22 @@ impl Keys {
             sets.insert(issuer.to_owned(), Arc::new(set));
         }
     }
+}
 
-    async fn read(&self, source: &KeySource) -> Result<Vec<u8>, ReadError> {
-        match source {
-            KeySource::File(path) => {
-                let mut raw = Vec::new();
-                let limit = MAX_BYTES as u64 + 1;
-                tokio::fs::File::open(path)
-                    .await?
-                    .take(limit)
-                    .read_to_end(&mut raw)
-                    .await?;
-                if raw.len() > MAX_BYTES {
-                    Err(ReadError::TooLarge)
-                } else {
-                    Ok(raw)
-                }
+async fn read(source: &KeySource) -> Result<Vec<u8>, ReadError> {
+    match source {
+        KeySource::File(path) => {
+            let mut raw = Vec::new();
+            let limit = MAX_BYTES as u64 + 1;
+            let file = tokio::fs::File::open(path).await?;
+            file.take(limit).read_to_end(&mut raw).await?;
+            if raw.len() > MAX_BYTES {
+                Err(ReadError::TooLarge)
+            } else {
+                Ok(raw)
             }
-            KeySource::Url(url) => self.fetch(url).await,
         }
-    }
-
-    async fn fetch(&self, url: &Url) -> Result<Vec<u8>, ReadError> {
-        let uri = url.as_str().parse().map_err(|_| ReadError::Fetch)?;
-        let response = self.0.http.get(uri).await.map_err(|_| ReadError::Fetch)?;
-        if !response.status().is_success() {
-            return Err(ReadError::Answer(response.status()));
-        }
-        let body = Limited::new(response.into_body(), MAX_BYTES)
-            .collect()
-            .await
-            .map_err(|_| ReadError::TooLarge)?;
-        Ok(body.to_bytes().to_vec())
+        KeySource::Url(url) => url.fetch().await,
     }
 }
 

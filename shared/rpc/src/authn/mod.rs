@@ -3,6 +3,7 @@
 //! A token is either a person's (`org`, `sub` = `staff/ID` or `portal/ID`) or a service's, which the configuration knows by
 //! issuer and subject and gives a name, scopes and organizations. Everything else is refused.
 
+mod fetch;
 mod keys;
 mod settings;
 mod token;

@@ -7,6 +7,8 @@ use carepost_runtime::settings::Reader;
 use serde::Deserialize;
 use url::Url;
 
+use super::fetch::KeyUrl;
+
 /// Every scope that there is.
 const SCOPES: &[&str] = &[
     "act_as:portal",
@@ -40,7 +42,7 @@ pub(super) struct Issuer {
 #[derive(Clone, Debug)]
 pub(super) enum KeySource {
     File(PathBuf),
-    Url(Url),
+    Url(KeyUrl),
 }
 
 /// A service, known by its token.
@@ -75,6 +77,8 @@ struct IssuerEntry {
     issuer: String,
     jwks_file: Option<PathBuf>,
     jwks_url: Option<String>,
+    jwks_ca_file: Option<PathBuf>,
+    jwks_token_file: Option<PathBuf>,
     #[serde(default)]
     organizations: Vec<String>,
 }
@@ -154,16 +158,16 @@ fn tell_doubles(reader: &mut Reader, key: &str, names: impl Iterator<Item = Stri
 
 fn issuer(reader: &mut Reader, entry: IssuerEntry) -> Option<Issuer> {
     let key = "identity.issuers";
-    let keys = match (entry.jwks_file, entry.jwks_url.as_deref().map(Url::parse)) {
-        (Some(path), None) => KeySource::File(path),
-        (None, Some(Ok(url))) if matches!(url.scheme(), "http" | "https") => KeySource::Url(url),
-        _ => {
-            reader.fault(
-                key,
-                format!("{}: give either jwks_file or jwks_url (http or https)", entry.issuer),
-            );
-            return None;
-        }
+    let url = entry.jwks_url.as_deref().map(Url::parse);
+    let keys = match (entry.jwks_file, url) {
+        (Some(path), None) => Some(KeySource::File(path)),
+        (None, Some(Ok(url))) => KeyUrl::new(url, entry.jwks_ca_file, entry.jwks_token_file).map(KeySource::Url),
+        _ => None,
+    };
+    let Some(keys) = keys else {
+        let what = "give either jwks_file or jwks_url (https, or http on this machine)";
+        reader.fault(key, format!("{}: {what}", entry.issuer));
+        return None;
     };
     let organizations = organizations(reader, key, entry.organizations)?;
     Some(Issuer {

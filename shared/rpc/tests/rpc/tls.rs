@@ -1,7 +1,5 @@
 //! TLS between services: whom each side believes, and what happens when certificates are renewed.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{fmt::Write, fs, path::PathBuf};
 
 use carepost_rpc::connect::{ClientTls, channel};
@@ -10,66 +8,12 @@ use carepost_runtime::{
     server::{self, ServerSettings},
     settings::{Faults, Reader},
 };
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use tempfile::TempDir;
 use tokio::time::Duration;
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use url::Url;
 
-/// An authority, and a folder for what it signs.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    folder: TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
-        Self {
-            issuer: Issuer::new(params, key),
-            folder,
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Writes a new certificate for this name, and its key.
-    fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let (pem, private) = (self.file("server.pem"), self.file("server.key"));
-        fs::write(&pem, certificate.pem()).unwrap();
-        fs::write(&private, key.serialize_pem()).unwrap();
-        (pem, private)
-    }
-
-    fn trusted(&self) -> ClientTls {
-        ClientTls {
-            ca_file: Some(self.file("ca.pem")),
-            identity: None,
-        }
-    }
-
-    fn known(&self) -> ClientTls {
-        let client = self.file("client");
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(["messaging".to_owned()]).unwrap();
-        fs::write(&client, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
-        fs::write(client.with_extension("key"), key.serialize_pem()).unwrap();
-        ClientTls {
-            identity: Some((client.clone(), client.with_extension("key"))),
-            ..self.trusted()
-        }
-    }
-}
+use crate::authority::Authority;
 
 const SERVER: &str = "[server]\nlisten = \"127.0.0.1:0\"\nmax_concurrent_calls = 10\ncall_timeout_ms = 10000\n\
     max_request_bytes = 262144\ngrace_seconds = 5\nmax_connection_age_seconds = 300\nkeepalive_seconds = 30\n";
