@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use carepost_runtime::DatabaseFault;
+use carepost_runtime::{DatabaseFault, tls::TlsError};
 use sea_orm::DbErr;
 
 /// Why the broker cannot be used.
@@ -14,6 +14,9 @@ pub enum BrokerError {
     /// RabbitMQ refused, or the connection broke.
     #[error("the broker cannot be used: {0}")]
     Amqp(#[from] lapin::Error),
+    /// The file of authorities to trust cannot be used.
+    #[error("the authorities of the broker: {0}")]
+    Authorities(TlsError),
     /// RabbitMQ ended a subscription, or a queue is gone.
     #[error("the broker ended the subscription")]
     Unsubscribed,

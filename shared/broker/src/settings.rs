@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use carepost_runtime::settings::Reader;
+use carepost_runtime::{settings::Reader, tls};
 use lapin::uri::AMQPUri;
 use url::Url;
 
@@ -50,6 +50,7 @@ fn file(url: &Url) -> Option<PathBuf> {
 #[derive(Clone)]
 pub struct BrokerSettings {
     pub(crate) place: Place,
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) name: String,
     pub(crate) topology: Topology,
     pub(crate) connect_timeout: Duration,
@@ -80,6 +81,7 @@ impl BrokerSettings {
         let (connect_timeout, confirm_timeout) = (CONNECT_TIMEOUT, CONFIRM_TIMEOUT);
         Self {
             place,
+            ca_file: None,
             name: name.to_owned(),
             topology,
             connect_timeout,
@@ -98,11 +100,22 @@ impl BrokerSettings {
         self
     }
 
-    /// Reads the section `broker`: `url`, `prefix`, `queue_max_length`, `connect_timeout_ms`, `confirm_timeout_ms`.
+    /// The same, with authorities (a file of PEM) to trust beside those of this machine, for `amqps`.
+    #[must_use]
+    pub fn with_authorities(mut self, ca_file: Option<PathBuf>) -> Self {
+        self.ca_file = ca_file;
+        self
+    }
+
+    /// Reads the section `broker`: `url`, `ca_file`, `prefix`, `queue_max_length`, `connect_timeout_ms`, `confirm_timeout_ms`.
     /// The name is shown to operators of RabbitMQ.
     pub fn read(reader: &mut Reader, name: &str) -> Self {
         let url = reader.url("broker.url", &["amqp", "amqps", "sqlite"]);
         let place = url.and_then(|url| Place::of(&url).map_err(|error| reader.fault("broker.url", error)).ok());
+        let ca_file = reader.path("broker.ca_file");
+        if let Some(Err(error)) = ca_file.as_deref().map(tls::authorities) {
+            reader.fault("broker.ca_file", error);
+        }
         let prefix = reader.optional_text("broker.prefix").unwrap_or_default();
         let max_length = reader.count("broker.queue_max_length", 1..=100_000_000);
         let topology = Topology::new(&prefix, max_length).unwrap_or_else(|error| {
@@ -113,7 +126,9 @@ impl BrokerSettings {
         let confirm = reader.milliseconds("broker.confirm_timeout_ms", 100..=60_000);
         // With a fault, the settings are never used.
         let place = place.unwrap_or_else(|| Place::RabbitMq(Box::default()));
-        Self::at(place, name, topology).with_timeouts(connect, confirm)
+        Self::at(place, name, topology)
+            .with_timeouts(connect, confirm)
+            .with_authorities(ca_file)
     }
 
     /// What is to be there.

@@ -24,7 +24,7 @@ const MAX_BYTES: u64 = 1_024 * 1_024;
 const ALPN: &[u8] = b"h2";
 
 /// Why a certificate, its key or a list of authorities cannot be used. Names the file, and never shows what is in it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum TlsError {
     /// It cannot be read.
     #[error("{0} cannot be read: {1}")]
@@ -191,6 +191,15 @@ pub fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
         added.map_err(|_| TlsError::Empty(file.to_owned(), "authority"))?;
     }
     Ok(roots)
+}
+
+/// The text of a file of authorities, for a library that reads PEM itself.
+///
+/// # Errors
+/// As for [`authorities`].
+pub fn authorities_pem(file: &Path) -> Result<String, TlsError> {
+    authorities(file)?;
+    String::from_utf8(read(file)?).map_err(|_| TlsError::Empty(file.to_owned(), "authority"))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {

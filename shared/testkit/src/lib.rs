@@ -13,6 +13,7 @@
     reason = "test support: it asks the real clock and environment, fails loudly, and says so when it installs something"
 )]
 
+pub mod authority;
 pub mod directory_file;
 pub mod ports;
 pub mod postfix;
@@ -22,6 +23,7 @@ pub mod smtp;
 pub mod tokens;
 pub mod vectors;
 
+pub use authority::Authority;
 pub use directory_file::DirectoryFile;
 pub use proxy::TcpProxy;
 pub use servers::Servers;

@@ -9,6 +9,7 @@ use carepost_proto::{
     messaging::v1::messaging_service_client::MessagingServiceClient,
     notification::v1::notification_service_client::NotificationServiceClient,
 };
+use carepost_rpc::connect;
 use tonic::{
     Request, Status,
     service::{Interceptor, interceptor::InterceptedService},
@@ -58,14 +59,27 @@ pub fn channel(address: SocketAddr) -> Channel {
 
 /// Whether the service at this address says that it is ready.
 pub async fn is_ready(address: SocketAddr) -> bool {
-    let mut client = HealthClient::new(channel(address));
+    serves(channel(address)).await
+}
+
+/// Whether the service behind this channel says that it is ready.
+pub async fn serves(channel: Channel) -> bool {
+    let mut client = HealthClient::new(channel);
     let answer = client.check(HealthCheckRequest::default()).await;
     answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
 }
 
 impl Suite {
+    /// A channel to a service, with a certificate if the suite asks for one.
+    pub fn channel(&self, service: Service) -> Channel {
+        match &self.tls {
+            None => channel(self.address(service)),
+            Some(tls) => connect::channel(&self.url(service).parse().unwrap(), tls).unwrap(),
+        }
+    }
+
     fn caller(&self, service: Service, metadata: Metadata) -> CallerChannel {
-        InterceptedService::new(channel(self.address(service)), metadata)
+        InterceptedService::new(self.channel(service), metadata)
     }
 
     /// A person with a token of their own.

@@ -19,6 +19,7 @@ pub mod wait;
 
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Mutex};
 
+use carepost_rpc::connect::ClientTls;
 use carepost_testkit::{
     DirectoryFile, Servers, SmtpServer, TokenIssuer,
     ports::free_port,
@@ -35,6 +36,8 @@ pub struct Plan {
     pub otlp: Option<SocketAddr>,
     /// The mail server, if not [`Suite::smtp`].
     pub mail: Option<MailServer>,
+    /// Whether everything goes over TLS, and each caller of a service needs a certificate.
+    pub tls: bool,
 }
 
 /// A mail server that takes mail by STARTTLS.
@@ -60,6 +63,8 @@ pub struct Suite {
     pub prefix: String,
     ports: [u16; 3],
     databases: [String; 3],
+    /// What a caller needs, if everything goes over TLS.
+    pub tls: Option<ClientTls>,
     folder: TempDir,
     running: Mutex<Vec<Process>>,
 }
@@ -76,7 +81,9 @@ impl Suite {
         for (service, database) in Service::ALL.into_iter().zip(&mut databases) {
             *database = servers.create_database(&format!("{hint}_{}", service.name())).await;
         }
+        let folder = tempfile::tempdir().expect("a folder for settings and logs");
         let suite = Self {
+            tls: plan.tls.then(|| settings::certificates(folder.path())),
             smtp: SmtpServer::start(Options {
                 port: 0,
                 security: Security::StartTls,
@@ -87,7 +94,7 @@ impl Suite {
             prefix: servers.unique_prefix(hint),
             ports: [free_port(), free_port(), free_port()],
             databases,
-            folder: tempfile::tempdir().expect("a folder for settings and logs"),
+            folder,
             running: Mutex::default(),
             servers,
         };
@@ -104,6 +111,14 @@ impl Suite {
     /// Where a service listens.
     pub fn address(&self, service: Service) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.ports[service as usize]))
+    }
+
+    /// The URL of a service.
+    pub fn url(&self, service: Service) -> String {
+        match self.tls {
+            None => format!("http://{}", self.address(service)),
+            Some(_) => format!("https://localhost:{}", self.address(service).port()),
+        }
     }
 
     /// The name of a service's database.
@@ -132,7 +147,7 @@ impl Suite {
     pub async fn start_service(&self, service: Service) {
         let process = Process::start(self, service);
         self.running.lock().unwrap().push(process);
-        let ready = wait::until(wait::LONG, async || clients::is_ready(self.address(service)).await).await;
+        let ready = wait::until(wait::LONG, async || clients::serves(self.channel(service)).await).await;
         assert!(ready, "{} does not become ready: {}", service.name(), self.logs());
     }
 

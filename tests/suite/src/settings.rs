@@ -1,6 +1,9 @@
 //! The settings of the three services of a suite.
 
-use std::fs;
+use std::{fs, path::Path};
+
+use carepost_rpc::connect::ClientTls;
+use carepost_testkit::Authority;
 
 use crate::{Plan, Suite, process::Service};
 
@@ -30,6 +33,38 @@ pub(crate) fn write(suite: &Suite, plan: &Plan) {
     }
 }
 
+/// Makes the certificates of a suite where everything goes over TLS: one that all services have, and one for who calls them.
+pub(crate) fn certificates(folder: &Path) -> ClientTls {
+    let authority = Authority::generate();
+    let write = |name: &str, text: &str| {
+        let file = folder.join(name);
+        fs::write(&file, text).expect("a file");
+        file
+    };
+    let ((server, server_key), (client, client_key)) = (authority.sign(&["localhost"]), authority.sign(&["caller"]));
+    write("server.pem", &server);
+    write("server.key", &server_key);
+    ClientTls {
+        ca_file: Some(write("authority.pem", authority.ca_pem())),
+        identity: Some((write("client.pem", &client), write("client.key", &client_key))),
+    }
+}
+
+/// The lines of a section for a certificate, if the suite has some.
+fn tls(suite: &Suite, authority: &str) -> String {
+    let line = |key: &str, file: &str| format!("{key} = \"{}\"\n", suite.file(file).display());
+    let lines = [
+        line("certificate_file", "server.pem"),
+        line("key_file", "server.key"),
+        line(authority, "authority.pem"),
+    ];
+    if suite.tls.is_some() {
+        lines.concat()
+    } else {
+        String::new()
+    }
+}
+
 fn common(suite: &Suite, service: Service, plan: &Plan) -> String {
     let callers = CALLERS.iter().map(|(subject, scopes)| {
         format!(
@@ -43,6 +78,7 @@ fn common(suite: &Suite, service: Service, plan: &Plan) -> String {
 [server]
 listen = "{listen}"
 grace_seconds = 20
+{tls}
 [database]
 url = "{database}"
 [telemetry]
@@ -58,7 +94,11 @@ jwks_file = "{services}"
 {callers}
 "#,
         listen = suite.address(service),
-        database = suite.servers.postgres_url(suite.database(service)),
+        tls = tls(suite, "client_ca_file"),
+        database = match suite.tls {
+            Some(_) => suite.servers.postgres_tls_url(suite.database(service)),
+            None => suite.servers.postgres_url(suite.database(service)),
+        },
         people = suite.file("people.json").display(),
         services = suite.file("services.json").display(),
         callers = callers.collect::<String>(),
@@ -69,9 +109,10 @@ fn own(suite: &Suite, service: Service, plan: &Plan) -> String {
     let asked = match service {
         Service::Eligibility => String::new(),
         _ => format!(
-            "[eligibility]\nurl = \"http://{}\"\ntoken_file = \"{}\"\n",
-            suite.address(Service::Eligibility),
+            "[eligibility]\nurl = \"{}\"\ntoken_file = \"{}\"\n{}",
+            suite.url(Service::Eligibility),
             suite.file(service.name()).display(),
+            tls(suite, "ca_file"),
         ),
     };
     let work = match service {
@@ -82,11 +123,18 @@ fn own(suite: &Suite, service: Service, plan: &Plan) -> String {
         r#"
 {asked}
 [broker]
-url = "{broker}"
+{broker}
 prefix = "{prefix}"
 {work}
 "#,
-        broker = suite.servers.amqp_url(),
+        broker = match suite.tls {
+            Some(_) => format!(
+                "url = \"{}\"\nca_file = \"{}\"",
+                suite.servers.amqps_url(),
+                suite.servers.ca_file().display()
+            ),
+            None => format!("url = \"{}\"", suite.servers.amqp_url()),
+        },
         prefix = suite.prefix,
     )
 }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use lapin::{Channel, Connection, ConnectionProperties, options::ConfirmSelectOptions, uri::AMQPUri};
+use carepost_runtime::tls;
+use lapin::{
+    Channel, Connection, ConnectionBuilder, ConnectionProperties, options::ConfirmSelectOptions, tcp::OwnedTLSConfig,
+    uri::AMQPUri,
+};
 use tokio::time::timeout;
 
 use super::declare::declare;
@@ -21,7 +25,12 @@ impl Link {
     pub(super) async fn open(uri: &AMQPUri, settings: &BrokerSettings) -> Result<Self, BrokerError> {
         let opening = async {
             let properties = ConnectionProperties::default().with_connection_name(settings.name.as_str().into());
-            let connection = Connection::connect_uri(uri.clone(), properties).await?;
+            let connection = ConnectionBuilder::new()?
+                .with_uri(uri.clone())
+                .with_properties(properties)
+                .with_tls_config(trusted(settings).await?)
+                .connect()
+                .await?;
             let channel = connection.create_channel().await?;
             declare(&channel, &settings.topology).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -43,4 +52,17 @@ impl Link {
             .close(lapin::protocol::constants::REPLY_SUCCESS, "OK".into());
         let _ = timeout(CLOSE_TIMEOUT, farewell).await;
     }
+}
+
+/// Whom to trust, as the file is now: whoever renews it only has to replace it.
+async fn trusted(settings: &BrokerSettings) -> Result<OwnedTLSConfig, BrokerError> {
+    let Some(file) = settings.ca_file.clone() else {
+        return Ok(OwnedTLSConfig::default());
+    };
+    let read = tokio::task::spawn_blocking(move || tls::authorities_pem(&file)).await;
+    let pem = read.map_err(|_| BrokerError::Timeout)?;
+    Ok(OwnedTLSConfig {
+        identity: None,
+        cert_chain: Some(pem.map_err(BrokerError::Authorities)?),
+    })
 }

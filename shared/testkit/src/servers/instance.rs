@@ -23,13 +23,16 @@ const LONGEST_FOLDER: usize = 70;
 pub(super) struct Ports {
     pub postgres: u16,
     pub amqp: u16,
+    /// With TLS. An instance of an older version has none.
+    #[serde(default)]
+    pub amqps: u16,
     pub erlang: u16,
     pub epmd: u16,
 }
 
 impl Ports {
-    fn all(&self) -> [u16; 4] {
-        [self.postgres, self.amqp, self.erlang, self.epmd]
+    fn all(&self) -> [u16; 5] {
+        [self.postgres, self.amqp, self.amqps, self.erlang, self.epmd]
     }
 
     fn choose(mut promised: HashSet<u16>) -> Self {
@@ -41,6 +44,7 @@ impl Ports {
         Self {
             postgres: next(),
             amqp: next(),
+            amqps: next(),
             erlang: next(),
             epmd: next(),
         }
@@ -82,9 +86,14 @@ pub(super) struct State {
 impl State {
     /// Whether somebody else listens where a server of this instance should. To be asked while none of them runs.
     pub(super) fn a_stranger_has_a_port(&self) -> bool {
-        [self.ports.postgres, self.ports.amqp, self.ports.erlang]
-            .into_iter()
-            .any(|port| !ports::is_free(port))
+        [
+            self.ports.postgres,
+            self.ports.amqp,
+            self.ports.amqps,
+            self.ports.erlang,
+        ]
+        .into_iter()
+        .any(|port| !ports::is_free(port))
     }
 }
 

@@ -6,6 +6,7 @@
 //! queues ([`Servers::unique_prefix`]). A test that stops a server takes a private instance.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::SystemTime;
@@ -15,6 +16,7 @@ mod instance;
 mod postgres;
 mod process;
 mod rabbitmq;
+mod tls;
 
 use instance::{Instance, Owner, State};
 use postgres::Postgres;
@@ -147,6 +149,26 @@ impl Servers {
         amqp_url(&self.state)
     }
 
+    /// URL of a database over TLS, with the server's certificate verified.
+    #[must_use]
+    pub fn postgres_tls_url(&self, database: &str) -> String {
+        let (port, ca_file) = (self.state.ports.postgres, self.ca_file());
+        let ca_file = ca_file.display();
+        format!("postgres://postgres@localhost:{port}/{database}?sslmode=verify-full&sslrootcert={ca_file}")
+    }
+
+    /// URL of the default virtual host over TLS. The certificate is of [`Servers::ca_file`].
+    #[must_use]
+    pub fn amqps_url(&self) -> String {
+        format!("amqps://guest:guest@localhost:{}/%2f", self.state.ports.amqps)
+    }
+
+    /// The authority of both servers' certificates, a file of PEM.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        tls::ca_file(&self.state)
+    }
+
     /// Makes an empty database that nobody else has, and returns its name. The hint is part of the name, for people.
     ///
     /// # Panics
@@ -266,6 +288,7 @@ fn start(instance: Instance, parts: Parts, owner: Option<Owner>) -> io::Result<S
     if !postgres_up && !rabbitmq_up && state.a_stranger_has_a_port() {
         state = instance.with_new_ports(state)?;
     }
+    tls::make(&state)?;
     thread::scope(|scope| {
         let postgres = scope.spawn(|| if needs_postgres { start_postgres(&state) } else { Ok(()) });
         let rabbitmq = if needs_rabbitmq {
@@ -326,7 +349,11 @@ fn remove_orphans(instance: &Instance) -> io::Result<()> {
 }
 
 fn postgres_url(state: &State, database: &str) -> String {
-    format!("postgres://postgres@127.0.0.1:{}/{database}", state.ports.postgres)
+    // Where TLS is not the matter, it would only make connections slower.
+    format!(
+        "postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable",
+        state.ports.postgres
+    )
 }
 
 fn amqp_url(state: &State) -> String {

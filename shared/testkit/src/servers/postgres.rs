@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::instance::State;
-use super::{install, process};
+use super::{install, process, tls};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -54,6 +54,7 @@ impl<'a> Postgres<'a> {
             // After a restart of the machine the id in it may be a stranger's, and PostgreSQL would refuse to start.
             fs::remove_file(self.data().join("postmaster.pid")).ok();
         }
+        self.install_certificate()?;
         fs::write(self.data().join("carepost.conf"), self.settings())?;
         self.control(&["start", "-w", "-t", "60", "-l"], &[&self.folder.join("postgres.log")])
     }
@@ -109,12 +110,27 @@ impl<'a> Postgres<'a> {
         fs::write(main, settings)
     }
 
+    /// PostgreSQL wants a key that is its own user's alone.
+    fn install_certificate(&self) -> io::Result<()> {
+        let (certificate, key) = tls::server_files(self.state);
+        for file in [certificate, key] {
+            let mut copy = Command::new("install");
+            if process::is_root() {
+                copy.args(["-o", "postgres", "-g", "postgres"]);
+            }
+            copy.args(["-m", "0600"]).arg(file).arg(&self.folder);
+            process::run(&mut copy, &self.command_log(), DEADLINE)?;
+        }
+        Ok(())
+    }
+
     /// Durable as in production: what a test learns about crashes must hold there.
     fn settings(&self) -> String {
         let socket = self.folder.join("socket");
         format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nmax_connections = 300\n\
              fsync = on\nsynchronous_commit = on\nfull_page_writes = on\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n\
+             ssl = on\nssl_cert_file = '{folder}/server.pem'\nssl_key_file = '{folder}/server.key'\n\
              shared_preload_libraries = '{}'\n",
             self.state.ports.postgres,
             socket.display(),
@@ -123,6 +139,7 @@ impl<'a> Postgres<'a> {
             } else {
                 ""
             },
+            folder = self.folder.display(),
         )
     }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::instance::{Instance, State};
-use super::{install, process};
+use super::{install, process, tls};
 
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -87,8 +87,7 @@ impl<'a> RabbitMq<'a> {
         fs::remove_file(self.pid_file()).ok();
         fs::write(self.folder.join("enabled_plugins"), "[].\n")?;
         fs::write(self.folder.join("rabbitmq-env.conf"), "")?;
-        // A nearly full disk of a developer must not block publishers.
-        fs::write(self.folder.join("rabbitmq.conf"), "disk_free_limit.absolute = 50MB\n")?;
+        fs::write(self.folder.join("rabbitmq.conf"), self.settings())?;
         let log = self.folder.join("log/console.log");
         let mut child = self.server_command(File::create(&log)?)?.spawn()?;
         let started = process::poll(START_DEADLINE, || match child.try_wait() {
@@ -101,6 +100,21 @@ impl<'a> RabbitMq<'a> {
         started
             .unwrap_or_else(|| Err(io::Error::other("RabbitMQ did not start in time")))
             .map_err(|error| io::Error::other(format!("{error}: {}", process::tail(&log))))
+    }
+
+    fn settings(&self) -> String {
+        // A nearly full disk of a developer must not block publishers.
+        let mut settings = "disk_free_limit.absolute = 50MB\n".to_owned();
+        let (port, (certificate, key)) = (self.state.ports.amqps, tls::server_files(self.state));
+        if port != 0 {
+            let (ca, certificate, key) = (tls::ca_file(self.state), certificate.display(), key.display());
+            settings += &format!(
+                "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {ca}\n\
+                 ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n",
+                ca = ca.display(),
+            );
+        }
+        settings
     }
 
     fn server_command(&self, log: File) -> io::Result<Command> {

@@ -13,6 +13,7 @@ mod compose;
 mod crashes;
 mod dice;
 mod documents;
+mod encrypted;
 mod hospital;
 mod imports;
 mod layering;

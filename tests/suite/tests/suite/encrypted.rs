@@ -1,0 +1,56 @@
+//! The suite with TLS on every way: between caller and service, among the services, to PostgreSQL, RabbitMQ and the mail
+//! server, each certificate verified, and a certificate asked of each caller.
+
+use carepost_rpc::connect::{self, ClientTls};
+use carepost_suite::{Plan, Suite, clients, process::Service, wait::LONG};
+use carepost_testkit::{DirectoryFile, Servers, servers::Parts};
+use sea_orm::Database;
+
+use crate::traffic::{PRAIRIE, request_id};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_and_its_email_travel_encrypted_all_the_way() {
+    let servers = Servers::private_parts("tls", Parts::Both).await;
+    let plan = Plan {
+        tls: true,
+        ..Plan::default()
+    };
+    let suite = Suite::start_on(servers, "tls", plan).await;
+    suite.import(&DirectoryFile::prairie()).await;
+    let started = carepost_proto::messaging::v1::StartConversationRequest {
+        request_id: request_id(),
+        recipients: vec![PRAIRIE.portal_user.to_owned()],
+        chart_id: Some(PRAIRIE.chart.to_owned()),
+        subject: String::new(),
+        body: "Encrypted all the way.".to_owned(),
+    };
+    let mut staff = suite.person("prairie", PRAIRIE.staff);
+    staff.start_conversation(started).await.unwrap();
+    let mails = suite.smtp.wait_for(|mails| !mails.is_empty(), LONG).await;
+    assert_eq!(mails.len(), 1, "{}", suite.logs());
+
+    // Who has no certificate, or speaks in the clear, gets no answer.
+    let ca_file = suite.tls.as_ref().and_then(|tls| tls.ca_file.clone());
+    for service in Service::ALL {
+        let nobody = ClientTls {
+            ca_file: ca_file.clone(),
+            identity: None,
+        };
+        let url = suite.url(service).parse().unwrap();
+        assert!(!clients::serves(connect::channel(&url, &nobody).unwrap()).await);
+        assert!(!clients::is_ready(suite.address(service)).await);
+        assert!(clients::serves(suite.channel(service)).await);
+    }
+
+    // The database's certificate is looked at, too: another authority, or another name, and there is no connection.
+    let url = suite.servers.postgres_tls_url("postgres");
+    assert!(Database::connect(&url).await.is_ok());
+    let authority = ca_file.unwrap().display().to_string();
+    let trusted = suite.servers.ca_file().display().to_string();
+    assert!(Database::connect(url.replace(&trusted, &authority)).await.is_err());
+    assert!(
+        Database::connect(url.replace("@localhost", "@127.0.0.2"))
+            .await
+            .is_err()
+    );
+}
