@@ -3,11 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test clients lint format docs bench services-up services-down services-status
+.PHONY: help run demo test clients lint lint-k8s images-test format docs bench services-up services-down services-status
 
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# The tools of `make lint` that are not of Rust; tests/lint/package.json pins them.
+# The tools of `make lint` that are not of Rust; tests/lint/package.json and requirements.txt pin them.
 LINT := $(TARGET)/lint
 TESTKIT := $(TARGET)/debug/carepost-testkit
 
@@ -34,7 +34,7 @@ test: clients ## Run every test, on a PostgreSQL and a RabbitMQ of its own (inst
 clients: $(LINT)/.installed
 	python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install --yes --no-install-recommends python3-venv; }
 
-lint: $(LINT)/.installed ## Check format, lints, documentation, protos and links.
+lint: $(LINT)/.installed lint-k8s lint-alerts ## Check format, lints, documentation, protos, links and manifests.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
@@ -42,6 +42,12 @@ lint: $(LINT)/.installed ## Check format, lints, documentation, protos and links
 	cd proto && $(abspath $(LINT))/node_modules/.bin/buf format --diff --exit-code
 	$(LINT)/node_modules/.bin/remark --frail --quiet --no-stdout \
 		--use $(abspath $(LINT))/node_modules/remark-validate-links/index.js=repository:false README.md docs
+
+lint-k8s: $(LINT)/.installed-python ## Build what Kubernetes is given, and check it.
+	tests/lint/k8s $(LINT)
+
+images-test: ## Build the images and run them, with buildah and podman (PROFILE=dev is sooner done). Not part of CI.
+	tests/images/run
 
 format: $(LINT)/.installed ## Format code and protos.
 	cargo fmt --all
@@ -71,3 +77,16 @@ $(LINT)/.installed: tests/lint/package.json
 	cp tests/lint/package.json $(LINT)/
 	npm install --prefix $(LINT) --no-package-lock --no-audit --no-fund --loglevel error
 	touch $@
+
+$(LINT)/.installed-python: tests/lint/requirements.txt
+	python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install --yes --no-install-recommends python3-venv; }
+	python3 -m venv $(LINT)/python
+	$(LINT)/python/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# promtool is of Debian's prometheus; its server is not started by this.
+.PHONY: lint-alerts
+lint-alerts: ## Check the alerts, and play them through.
+	command -v promtool >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends prometheus; }
+	promtool check rules k8s/observability/alerts.yaml
+	promtool test rules k8s/observability/alerts_test.yaml

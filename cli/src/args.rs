@@ -108,6 +108,8 @@ pub enum Command {
     Run(run::RunArgs),
     /// Tell the whole story on a suite of its own, and check every step of it.
     Demo(demo::DemoArgs),
+    /// List the events that no service can make sense of, and send them back.
+    Deadletters(commands::deadletters::DeadlettersArgs),
     /// What is asked of a running suite.
     #[command(flatten)]
     Client(ClientCommand),
@@ -152,6 +154,12 @@ pub enum ClientCommand {
     Settings(commands::settings::SettingsArgs),
     /// List, show, write or delete records of the directory.
     Directory(commands::directory::DirectoryArgs),
-    /// List the emails about messages, or show one.
+    /// List the emails about messages, show one with every attempt, or try one again.
     Deliveries(commands::deliveries::DeliveriesArgs),
+    /// Show or change whether I get an email for each message, as staff.
+    Preferences(commands::preferences::PreferencesArgs),
+    /// Show an email as it would go out, to nobody.
+    PreviewEmail(commands::preview_email::PreviewEmailArgs),
+    /// Count the portal messages without an answer, by age and by member of staff, inactive staff first.
+    Unanswered(commands::unanswered::UnansweredArgs),
 }

@@ -8,7 +8,7 @@ use carepost_proto::{
         GetPortalUserRequest, GetStaffRequest, directory_service_client::DirectoryServiceClient,
         eligibility_service_client::EligibilityServiceClient, settings_service_client::SettingsServiceClient,
     },
-    messaging::v1::messaging_service_client::MessagingServiceClient,
+    messaging::v1::{messaging_service_client::MessagingServiceClient, operator_service_client::OperatorServiceClient},
     notification::v1::notification_service_client::NotificationServiceClient,
 };
 use carepost_runtime::{Backoff, Clock, Ids};
@@ -131,6 +131,26 @@ impl Context {
     pub fn notification(&self) -> Result<NotificationServiceClient<Through>, Failure> {
         self.as_service(Service::Notification, credentials::OPERATOR)
             .map(NotificationServiceClient::new)
+    }
+
+    /// Notification, as a person: for their own preferences.
+    pub async fn notification_of(
+        &self,
+        person: Option<&PersonId>,
+    ) -> Result<NotificationServiceClient<Through>, Failure> {
+        let person = person.or(self.profile.me.as_ref());
+        let metadata = credentials::person(&self.profile, self.organization()?, person, self.clock.now())?;
+        if let (Some(person), true) = (person, metadata.is_embedded) {
+            self.must_exist(person).await?;
+        }
+        let through = self.through(Service::Notification, metadata)?;
+        Ok(NotificationServiceClient::new(through))
+    }
+
+    /// What operators see of messaging, as a service.
+    pub fn operators(&self) -> Result<OperatorServiceClient<Through>, Failure> {
+        self.as_service(Service::Messaging, credentials::OPERATOR)
+            .map(OperatorServiceClient::new)
     }
 
     fn as_service(&self, service: Service, name: &str) -> Result<Through, Failure> {

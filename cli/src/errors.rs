@@ -87,6 +87,12 @@ impl Failure {
         self
     }
 
+    /// The same, told of something by its id.
+    pub fn of(mut self, id: &str) -> Self {
+        self.what = format!("{id}: {}", self.what);
+        self
+    }
+
     /// What to do next.
     pub fn next(&self) -> &str {
         &self.next

@@ -25,7 +25,10 @@ pub fn explain(context: &Context, service: Service, status: &Status) -> Failure 
         }
         "NOT_FOUND" => told(
             Exit::NotFound,
-            "Check the id, --as and --organization: what is not yours reads alike",
+            match service {
+                Service::Messaging => "Check the id, --as and --organization: what is not yours reads alike",
+                Service::Eligibility | Service::Notification => "Check the id and --organization",
+            },
         ),
         "TOKEN_EXPIRED" => told(Exit::Refused, &format!("Get a new one {}", into_its_file(context))),
         "TOKEN_INVALID" | "TOKEN_MISSING" => {
@@ -86,6 +89,10 @@ pub fn explain(context: &Context, service: Service, status: &Status) -> Failure 
         "IMPORT_RUNNING" => told(Exit::Unavailable, "Wait until it is done"),
         "IMPORT_INCOMPLETE" => told(Exit::Failed, "Import the file again"),
         "REQUEST_TOO_LARGE" => told(Exit::Usage, "Make it smaller"),
+        "DELIVERY_SENT" => told(
+            Exit::Refused,
+            "The mail server took it: `carepost deliveries` with its id shows when, and what the server said",
+        ),
         "NEWER_MESSAGE" => told(Exit::Refused, "Look at it with `carepost show`, then archive again"),
         "TOO_MANY_WATCHES" => told(Exit::Refused, "End another `carepost watch`"),
         "OVERLOADED" | "SLOW_READER" | "DEADLINE_EXCEEDED" => told(Exit::Unavailable, "Try again in a moment"),
@@ -151,7 +158,11 @@ fn wrong_fields(details: &ErrorDetails) -> String {
         .unwrap_or_default()
         .iter()
         .take(10)
-        .map(|violation| format!("{} {}", option(&violation.field), violation.description))
+        .map(|violation| {
+            // The one description that names another field.
+            let what = violation.description.replace("create_time_from", "--since");
+            format!("{} {what}", option(&violation.field))
+        })
         .collect();
     if fields.is_empty() {
         return "The request is wrong".to_owned();
@@ -165,6 +176,30 @@ fn option(field: &str) -> &str {
         "recipients" => "--to:",
         "chart_id" => "--chart:",
         "subject" => "--subject:",
+        "from_sequence" => "--from:",
+        "last_seen_sequence" => "--seen:",
+        "after_sequence" => "--after:",
+        "after_position" => "--after:",
+        "conversation_id" => "CONVERSATION:",
+        "query" => "TEXT:",
+        "page_size" => "--limit:",
+        "page_token" => "--page:",
+        "older_than" => "--older-than:",
+        "delivery_id" => "DELIVERY:",
+        "message_id" => "--message:",
+        "recipient" => "--to:",
+        "create_time_from" => "--since:",
+        "create_time_to" => "--until:",
+        "locale" | "brand.locale" => "--locale:",
+        "brand.name" => "--name:",
+        "brand.logo_url" => "--logo-url:",
+        "brand.phone" => "--phone:",
+        "brand.portal_url" => "--portal-url:",
+        "link" => "--link:",
+        "location_id" => "--location:",
+        "etag" => "--etag:",
+        "messaging_settings.audience" | "settings.audience" => "--audience:",
+        "version" => "--version:",
         "body" => "TEXT:",
         "kind" => "--kind:",
         "request_id" => "--request-id:",

@@ -7,6 +7,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::errors::Exit;
 
+pub mod hex;
+
 /// What a command has to say.
 #[derive(Debug)]
 pub struct Report {

@@ -21,6 +21,7 @@ const FILES: &[&str] = &[
     "carepost/eligibility/v1/settings_service.proto",
     "carepost/messaging/v1/conversation.proto",
     "carepost/messaging/v1/messaging_service.proto",
+    "carepost/messaging/v1/operator_service.proto",
     "carepost/notification/v1/notification_service.proto",
 ];
 

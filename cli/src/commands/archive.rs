@@ -1,12 +1,12 @@
 //! `carepost archive`, `carepost unarchive` and `carepost unread`
 
 use carepost_proto::messaging::v1::{
-    ArchiveConversationRequest, Mailbox, MarkUnreadRequest, UnarchiveConversationRequest,
+    ArchiveConversationRequest, Folder, Mailbox, MarkUnreadRequest, UnarchiveConversationRequest,
 };
 use clap::{Args, value_parser};
 use serde_json::{Value, json};
 
-use super::conversation;
+use super::{ANYWHERE, conversation};
 use crate::{
     args::Me,
     client::{Context, Service, request_id},
@@ -33,10 +33,8 @@ pub struct ArchiveArgs {
 
 /// See `Command::Unarchive`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  carepost unarchive --as staff/9999999896 01a2049f-0656-7fd2-9f55-2289d6781849\n\n\
-    JSON: {conversation_id, mailbox: {unread_count, revision}}"
-)]
+#[command(after_help = "Example:\n  carepost unarchive --as staff/9999999896 last\n\n\
+    JSON: {conversation_id, mailbox: {unread_count, revision}}")]
 pub struct UnarchiveArgs {
     #[command(flatten)]
     which: Which,
@@ -58,7 +56,8 @@ pub struct UnreadArgs {
 struct Which {
     #[command(flatten)]
     me: Me,
-    /// Id of the conversation, or `last` for the one with the newest message.
+    /// Id of the conversation, or `last` for the one with the newest message; of `archive` the newest active one, of `unarchive`
+    /// the newest archived one.
     #[arg(value_name = "CONVERSATION")]
     conversation: String,
     /// Repeat a request that got no answer under its own id.
@@ -70,7 +69,7 @@ struct Which {
 pub async fn archive(context: &Context, args: ArchiveArgs) -> Result<Report, Failure> {
     let which = args.which;
     let mut messaging = context.messaging(which.me.person.as_ref()).await?;
-    let conversation = conversation(context, &mut messaging, &which.conversation).await?;
+    let conversation = conversation(context, &mut messaging, &which.conversation, &[Folder::Active]).await?;
     let request = ArchiveConversationRequest {
         request_id: request_id(which.request_id.as_ref(), &context.clock),
         conversation_id: conversation.id.clone(),
@@ -88,7 +87,7 @@ pub async fn archive(context: &Context, args: ArchiveArgs) -> Result<Report, Fai
 pub async fn unarchive(context: &Context, args: UnarchiveArgs) -> Result<Report, Failure> {
     let which = args.which;
     let mut messaging = context.messaging(which.me.person.as_ref()).await?;
-    let conversation = conversation(context, &mut messaging, &which.conversation).await?;
+    let conversation = conversation(context, &mut messaging, &which.conversation, &[Folder::Archived]).await?;
     let request = UnarchiveConversationRequest {
         request_id: request_id(which.request_id.as_ref(), &context.clock),
         conversation_id: conversation.id.clone(),
@@ -105,7 +104,7 @@ pub async fn unarchive(context: &Context, args: UnarchiveArgs) -> Result<Report,
 pub async fn unread(context: &Context, args: UnreadArgs) -> Result<Report, Failure> {
     let which = args.which;
     let mut messaging = context.messaging(which.me.person.as_ref()).await?;
-    let conversation = conversation(context, &mut messaging, &which.conversation).await?;
+    let conversation = conversation(context, &mut messaging, &which.conversation, ANYWHERE).await?;
     let request = MarkUnreadRequest {
         request_id: request_id(which.request_id.as_ref(), &context.clock),
         conversation_id: conversation.id.clone(),

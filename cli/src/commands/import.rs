@@ -1,7 +1,7 @@
 //! `carepost import`
 
 use std::{
-    io::{BufRead as _, IsTerminal as _, Read as _, Write},
+    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use clap::Args;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
+use super::confirm;
 use crate::{
     client::{Context, Service},
     directory::{BadRecord, DirectoryFile, Records, name},
@@ -45,7 +46,7 @@ Examples:
   carepost import --dry-run --reconcile tests/data/prairie.directory.json
 
 JSON: {organization, dry_run, added, changed, unchanged, refused, refusals: [{kind, id, reason, message}],
-removals: [{kind, stored, removed, kept}], removed_records: [{kind, id}]}")]
+removals: [{kind, stored, removed, kept}], removed_records: [{kind, id}], restored, restored_records: [{kind, id}]}")]
 pub struct ImportArgs {
     /// The directory: a JSON file.
     #[arg(value_name = "FILE")]
@@ -112,15 +113,8 @@ pub async fn run(context: &Context, args: ImportArgs) -> Result<Report, Failure>
 
 /// Shows the plan to whoever is at the terminal, and asks.
 fn confirmed(plan: &Report) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let what = "A reconciliation takes records away, and nobody is at the terminal to agree";
-        return Err(Failure::usage(what, "Look at the plan with --dry-run, then add --yes"));
-    }
-    eprint!("{}\nCarry it out? [y/N] ", plan.text);
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().take(16).read_line(&mut answer);
-    read.map_err(|_| Failure::usage("The answer cannot be read", ""))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    let question = format!("{}\nCarry it out?", plan.text);
+    confirm(&question, "Look at the plan with --dry-run, then add --yes")
 }
 
 /// A file of another organization than the one at work is more likely a slip than meant.
@@ -208,6 +202,7 @@ fn report(
     };
     let mut text = format!("{done} {organization} from {}: {}.", file.display(), counts.join(", "));
     text.push_str(&removals(context, answer));
+    text.push_str(&restored(answer));
     if refused > 0 {
         text.push('\n');
         text.push_str(&refusal_table(&refusals).render(context.paint));
@@ -221,6 +216,9 @@ fn report(
         "unchanged": answer.unchanged, "refused": refused, "refusals": refusals, "dry_run": answer.validate_only,
         "removals": answer.removals.iter().map(removal_json).collect::<Vec<_>>(),
         "removed_records": answer.removed_records.iter()
+            .map(|record| json!({"kind": name(record.kind()), "id": record.id})).collect::<Vec<_>>(),
+        "restored": answer.restored,
+        "restored_records": answer.restored_records.iter()
             .map(|record| json!({"kind": name(record.kind()), "id": record.id})).collect::<Vec<_>>(),
     });
     let exit = if refused > 0 { Exit::Refused } else { Exit::Ok };
@@ -255,6 +253,25 @@ fn removals(context: &Context, answer: &ImportDirectoryResponse) -> String {
         text.push_str(&format!("\nKept: {still} that others still refer to."));
     }
     text
+}
+
+/// How many deleted records come back, and the first of them.
+fn restored(answer: &ImportDirectoryResponse) -> String {
+    if answer.restored == 0 {
+        return String::new();
+    }
+    let back = if answer.validate_only {
+        "Would come back"
+    } else {
+        "Back"
+    };
+    let records = answer.restored_records.iter().take(NAMED);
+    let records: Vec<_> = records
+        .map(|record| format!("{} {}", name(record.kind()), clean(&record.id, 128)))
+        .collect();
+    let dots = if answer.restored > NAMED as i64 { ", …" } else { "" };
+    let deleted = count(answer.restored, "deleted record");
+    format!("\n{back}: {deleted}: {}{dots}", records.join(", "))
 }
 
 fn removal_json(removal: &Removal) -> Value {

@@ -1,10 +1,10 @@
 //! One file for each command of the client.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 use carepost_identity::PersonId;
 use carepost_proto::messaging::v1::{
-    Conversation, GetConversationRequest, ListConversationsRequest, Participant, ReplyAbility,
+    Conversation, Folder, GetConversationRequest, ListConversationsRequest, Participant, ReplyAbility,
     messaging_service_client::MessagingServiceClient,
 };
 use serde_json::{Value, json};
@@ -19,11 +19,14 @@ use crate::{
 pub mod archive;
 pub mod badge;
 pub mod compose;
+pub mod deadletters;
 pub mod deliveries;
 pub mod directory;
 pub mod explain;
 pub mod import;
 pub mod inbox;
+pub mod preferences;
+pub mod preview_email;
 pub mod read;
 pub mod recipients;
 pub mod reply;
@@ -32,6 +35,7 @@ pub mod send;
 pub mod settings;
 pub mod show;
 pub mod token;
+pub mod unanswered;
 pub mod watch;
 
 /// The most entries on one page.
@@ -61,12 +65,27 @@ pub async fn perform(context: &Context, command: ClientCommand) -> Result<Report
         ClientCommand::Badge(args) => badge::run(context, args).await,
         ClientCommand::Explain(args) => explain::run(context, args).await,
         ClientCommand::Deliveries(args) => deliveries::run(context, args).await,
+        ClientCommand::Preferences(args) => preferences::run(context, args).await,
+        ClientCommand::PreviewEmail(args) => preview_email::run(context, args).await,
+        ClientCommand::Unanswered(args) => unanswered::run(context, args).await,
     }
 }
 
 /// The size of the next page of a list that ends at a limit.
 fn page_size(limit: usize, have: usize) -> i32 {
     i32::try_from(limit.saturating_sub(have).min(PAGE)).unwrap_or_default()
+}
+
+/// Asks whoever is at the terminal. Where nobody is, it is refused with what to do instead.
+fn confirm(question: &str, otherwise: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("Nobody is at the terminal to agree", otherwise));
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().take(16).read_line(&mut answer);
+    read.map_err(|_| Failure::usage("The answer cannot be read", ""))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// The text of a message: as given, or for `-` from standard input.
@@ -80,29 +99,44 @@ fn text(given: String) -> Result<String, Failure> {
     Ok(text.trim_end().to_owned())
 }
 
-/// The conversation of this id, or for `last` the one with the newest activity.
+/// Both folders: the newest conversation, wherever it is.
+const ANYWHERE: &[Folder] = &[Folder::Active, Folder::Archived];
+
+/// The conversation of this id, or for `last` the one with the newest activity in these folders.
 async fn conversation(
     context: &Context,
     messaging: &mut MessagingServiceClient<Through>,
     id: &str,
+    folders: &[Folder],
 ) -> Result<Conversation, Failure> {
-    let nothing = |what: &str| Failure::new(Exit::NotFound, "NOT_FOUND", what, "See `carepost inbox`");
-    let found = if id == "last" {
-        let request = ListConversationsRequest {
-            page_size: 1,
-            page_token: String::new(),
-            ..Default::default()
-        };
-        let call = messaging.list_conversations(request);
-        context.ask(Service::Messaging, call).await?.conversations.pop()
-    } else {
-        let request = GetConversationRequest {
-            conversation_id: id.to_owned(),
-        };
-        let call = messaging.get_conversation(request);
-        context.ask(Service::Messaging, call).await?.conversation
+    let nothing = |what: &str, next: &str| Failure::new(Exit::NotFound, "NOT_FOUND", what, next);
+    if id == "last" {
+        let mut newest = Vec::new();
+        for folder in folders {
+            let request = ListConversationsRequest {
+                page_size: 1,
+                folder: (*folder).into(),
+                ..Default::default()
+            };
+            let call = messaging.list_conversations(request);
+            newest.extend(context.ask(Service::Messaging, call).await?.conversations);
+        }
+        let newest = newest.into_iter().max_by_key(|conversation| {
+            let time = conversation.last_message_time.unwrap_or_default();
+            (time.seconds, time.nanos)
+        });
+        return newest.ok_or_else(|| match folders {
+            [Folder::Archived] => nothing("There is no archived conversation", "See `carepost inbox --archived`"),
+            [Folder::Active] => nothing("There is no active conversation", "See `carepost inbox --archived`"),
+            _ => nothing("There is no conversation yet", "Start one with `carepost send`"),
+        });
+    }
+    let request = GetConversationRequest {
+        conversation_id: id.to_owned(),
     };
-    found.ok_or_else(|| nothing("There is no conversation yet"))
+    let call = messaging.get_conversation(request);
+    let found = context.ask(Service::Messaging, call).await?.conversation;
+    found.ok_or_else(|| nothing("There is no such conversation", "See `carepost inbox`"))
 }
 
 /// A conversation for scripts.

@@ -4,7 +4,7 @@ use carepost_proto::messaging::v1::MarkReadRequest;
 use clap::{Args, value_parser};
 use serde_json::json;
 
-use super::conversation;
+use super::{ANYWHERE, conversation};
 use crate::{
     args::Me,
     client::{Context, Service, request_id},
@@ -33,7 +33,7 @@ pub struct ReadArgs {
 /// Marks messages as read.
 pub async fn run(context: &Context, args: ReadArgs) -> Result<Report, Failure> {
     let mut messaging = context.messaging(args.me.person.as_ref()).await?;
-    let conversation = conversation(context, &mut messaging, &args.conversation).await?;
+    let conversation = conversation(context, &mut messaging, &args.conversation, ANYWHERE).await?;
     let request = MarkReadRequest {
         request_id: request_id(args.request_id.as_ref(), &context.clock),
         conversation_id: conversation.id.clone(),

@@ -3,7 +3,7 @@
 use carepost_proto::messaging::v1::ReplyRequest;
 use clap::Args;
 
-use super::{conversation, others, send, text};
+use super::{ANYWHERE, conversation, others, send, text};
 use crate::{
     args::Me,
     client::{Context, Service, request_id},
@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: ReplyArgs) -> Result<Report, Failure> 
     let body = text(args.text)?;
     let me = args.me.person.as_ref().or(context.profile.me.as_ref());
     let mut messaging = context.messaging(me).await?;
-    let conversation = conversation(context, &mut messaging, &args.conversation).await?;
+    let conversation = conversation(context, &mut messaging, &args.conversation, ANYWHERE).await?;
     let request = ReplyRequest {
         request_id: request_id(args.request_id.as_ref(), &context.clock),
         conversation_id: conversation.id.clone(),

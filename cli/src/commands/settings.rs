@@ -1,10 +1,12 @@
 //! `carepost settings`
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use carepost_identity::{LocationId, PersonId};
 use carepost_proto::eligibility::v1::{
-    Audience, Brand, GetBrandRequest, GetMessagingSettingsRequest, ListSettingChangesRequest, MessagingSettings,
-    SettingChange, UpdateBrandRequest, UpdateMessagingSettingsRequest, list_setting_changes_request::Place,
-    setting_change::Change, settings_service_client::SettingsServiceClient,
+    Audience, Brand, GetBrandRequest, GetLocationRequest, GetMessagingSettingsRequest, ListSettingChangesRequest,
+    MessagingSettings, SettingChange, UpdateBrandRequest, UpdateMessagingSettingsRequest,
+    list_setting_changes_request::Place, setting_change::Change, settings_service_client::SettingsServiceClient,
 };
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 use super::page_size;
 use crate::{
     client::{Context, Service, Through},
-    errors::Failure,
+    errors::{Exit, Failure},
     render::{Report, Style, Table, clean, local, rfc3339, word},
 };
 
@@ -272,6 +274,7 @@ async fn history(context: &Context, mut client: Client, args: HistoryArgs) -> Re
             break;
         }
     }
+    let names = location_names(context, &changes).await;
     let mut table = Table::new(&["WHEN", "WHO", "WHERE", "WHAT", "BEFORE", "AFTER"]);
     for change in &changes {
         let (what, before, after) = told(change);
@@ -281,7 +284,14 @@ async fn history(context: &Context, mut client: Client, args: HistoryArgs) -> Re
             format!("{} by {}", change.changed_by, change.relayed_by)
         };
         let who = if change.seed { format!("{who} (seed)") } else { who };
-        let place = change.location_id.clone().unwrap_or_else(|| "organization".to_owned());
+        let place = change.location_id.as_ref().map_or_else(
+            || "organization".to_owned(),
+            |id| {
+                names
+                    .get(id)
+                    .map_or_else(|| id.clone(), |name| format!("{} ({id})", clean(name, 40)))
+            },
+        );
         table.row(
             Style::Plain,
             [local(change.change_time), who, place, what.to_owned(), before, after],
@@ -295,6 +305,30 @@ async fn history(context: &Context, mut client: Client, args: HistoryArgs) -> Re
         (false, true) => format!("{}\nThere are more changes: --limit.", table.render(context.paint)),
     };
     Ok(Report::done(text, json))
+}
+
+/// The names of the locations of changes, as far as they can be asked for now: ids alone do as well.
+async fn location_names(context: &Context, changes: &[SettingChange]) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    let Ok(mut directory) = context.directory() else {
+        return names;
+    };
+    let ids: BTreeSet<_> = changes.iter().filter_map(|change| change.location_id.clone()).collect();
+    for location_id in ids {
+        let call = directory.get_location(GetLocationRequest {
+            location_id: location_id.clone(),
+        });
+        match context.ask(Service::Eligibility, call).await {
+            Ok(answer) => {
+                let location = answer.record.and_then(|record| record.location);
+                names.extend(location.map(|location| (location_id, location.name)));
+            }
+            // One that is gone.
+            Err(failure) if failure.exit == Exit::NotFound => {}
+            Err(_) => break,
+        }
+    }
+    names
 }
 
 fn told(change: &SettingChange) -> (&'static str, String, String) {

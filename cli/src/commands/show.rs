@@ -4,7 +4,7 @@ use carepost_proto::messaging::v1::{Conversation, ListMessagesRequest, Message, 
 use clap::{Args, value_parser};
 use serde_json::{Value, json};
 
-use super::{conversation, conversation_json, named, page_size};
+use super::{ANYWHERE, conversation, conversation_json, named, page_size};
 use crate::{
     args::Me,
     client::{Context, Service},
@@ -33,7 +33,7 @@ pub struct ShowArgs {
 /// Shows a conversation.
 pub async fn run(context: &Context, args: ShowArgs) -> Result<Report, Failure> {
     let mut messaging = context.messaging(args.me.person.as_ref()).await?;
-    let conversation = conversation(context, &mut messaging, &args.conversation).await?;
+    let conversation = conversation(context, &mut messaging, &args.conversation, ANYWHERE).await?;
     let mut messages = Vec::new();
     let mut page_token = String::new();
     let limit = usize::from(args.limit);

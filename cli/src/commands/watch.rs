@@ -15,7 +15,7 @@ use crate::{
     client::{Context, Service},
     errors::{Exit, Failure},
     refusals,
-    render::{Report, Style, clean, count, local},
+    render::{Report, Style, clean, count, local, word},
 };
 
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
@@ -132,7 +132,11 @@ impl Watching<'_> {
                 let with = clean(&others(&conversation, self.me), 40);
                 let unread = count(conversation.unread_count, "unread message");
                 let time = local(conversation.last_message_time);
-                let text = format!("{time}  {with}: {unread}, {badge} in all  {}", conversation.id);
+                let folder = word(conversation.folder().as_str_name(), "FOLDER_");
+                let text = format!(
+                    "{time}  {folder}  {with}: {unread}, {badge} in all  {}",
+                    conversation.id
+                );
                 ("conversation_changed", text, Some(conversation))
             }
             Some(Event::ReplyAbilityMayHaveChanged(_)) => (

@@ -105,7 +105,8 @@ impl Files {
             })
             .collect();
         format!(
-            "[server]\nlisten = \"{listen}\"\n[database]\nurl = {database}\n[[identity.issuers]]\nissuer = \"{ISSUER}\"\n\
+            "[server]\nlisten = \"{listen}\"\nperson_calls_per_second = 1000\nperson_burst = 1000\n\
+             [database]\nurl = {database}\n[[identity.issuers]]\nissuer = \"{ISSUER}\"\n\
              jwks_file = {jwks}\norganizations = [\"*\"]\n{callers}"
         )
     }

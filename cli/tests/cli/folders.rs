@@ -65,7 +65,7 @@ fn unread_counts_again_from_the_message_named() {
     let unread = home.json(&["unread", "--as", GUARDIAN, &id, "--from", "1"]);
     assert_eq!(unread["unread_count"], 2);
     let told = home.refusal(&["unread", "--as", GUARDIAN, &id, "--from", "99"], 2);
-    assert!(told.contains("no such message"), "{told}");
+    assert!(told.contains("no such message") && told.contains("--from:"), "{told}");
 }
 
 #[test]
@@ -150,4 +150,24 @@ fn what_may_be_started_is_told_with_the_number_for_emergencies() {
     let named = home.json(&["recipients", "--as", DOCTOR, "--kind", "staff", "--name", "rowe"]);
     assert_eq!(named["recipients"].as_array().unwrap().len(), 1);
     assert_eq!(named["recipients"][0]["person"], "staff/9999881391");
+}
+
+#[test]
+fn last_is_the_newest_in_the_folder_that_the_command_is_about() {
+    let home = Home::new();
+    let (_running, id) = with_a_message(&home);
+    let told = home.refusal(&["unarchive", "--as", DOCTOR, "last"], 4);
+    assert!(told.contains("no archived conversation"), "{told}");
+    home.json(&["archive", "--as", DOCTOR, "last"]);
+    let told = home.refusal(&["archive", "--as", DOCTOR, "last"], 4);
+    assert!(told.contains("no active conversation"), "{told}");
+    assert_eq!(
+        home.json(&["show", "--as", DOCTOR, "last"])["conversation"]["id"],
+        json!(id)
+    );
+    assert_eq!(
+        home.json(&["unarchive", "--as", DOCTOR, "last"])["conversation_id"],
+        json!(id)
+    );
+    assert_eq!(listed(&home, DOCTOR, &[]), [json!(id)]);
 }

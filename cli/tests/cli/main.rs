@@ -7,6 +7,8 @@
 )]
 
 mod bad_input;
+mod deadletters;
+mod deliveries;
 mod demo;
 mod directory;
 mod folders;
@@ -15,5 +17,6 @@ mod readme;
 mod reconcile;
 mod settings;
 mod support;
+mod unanswered;
 mod watch;
 mod work;

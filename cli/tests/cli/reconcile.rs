@@ -62,6 +62,18 @@ fn the_plan_is_shown_and_nothing_goes_until_it_is_agreed_to() {
         (&json!(false), &json!(2))
     );
     assert_eq!(charts(&home), 55);
+
+    // The plan of the whole file names what would come back.
+    let whole = hospital("prairie");
+    let import = ["import", whole.to_str().unwrap(), "--reconcile"];
+    let plan = home.json(&[&import[..], &["--dry-run"]].concat());
+    assert_eq!(
+        (&plan["restored"], &plan["restored_records"]),
+        (&json!(2), &done["removed_records"])
+    );
+    let output = home.carepost(&[&import[..], &["--dry-run"]].concat());
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("Would come back: 2 deleted records: chart "), "{told}");
 }
 
 #[test]

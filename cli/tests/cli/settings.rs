@@ -68,6 +68,13 @@ fn a_location_follows_again_when_told() {
     let changed = home.json(&follow);
     assert_eq!(changed["messaging"], Value::Null);
     assert_eq!(changed["messaging_effective"]["audience"], "care_team_only");
+    let name = home.json(&["directory", "get", "location", BURLINGTON])["record"]["name"].clone();
+    let output = home.carepost(&["settings", "history", "--location", BURLINGTON]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains(&format!("{} ({BURLINGTON})", name.as_str().unwrap())),
+        "{told}"
+    );
     let output = home.carepost(&["settings", "brand", "--location", BURLINGTON, "--follow"]);
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("is now Prairie Health Network"), "{told}");
@@ -89,7 +96,7 @@ fn who_may_not_and_what_is_wrong_is_told() {
     assert!(told.contains("no such location"), "{told}");
     let brand = ["settings", "brand", "--name", "Prairie", "--logo-url", "nonsense"];
     let told = home.refusal(&brand, 2);
-    assert!(told.contains("logo_url must be an https URL"), "{told}");
+    assert!(told.contains("--logo-url: must be an https URL"), "{told}");
     for wrong in [
         &["settings", "messaging"][..],
         &["settings", "messaging", "--off", "--audience", "care-team-only"],

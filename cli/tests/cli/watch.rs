@@ -92,6 +92,20 @@ fn a_message_is_told_as_it_comes_and_missed_ones_on_return() {
 }
 
 #[test]
+fn a_line_tells_in_which_folder_the_conversation_is() {
+    let home = Home::new();
+    let _running = home.run(&["--import", hospital("prairie").to_str().unwrap()]);
+    let conversation = send(&home, "Hello");
+    let told = || {
+        let watch = ["watch", "--as", GUARDIAN, "--after", "0", "--count", "1"];
+        String::from_utf8(home.carepost(&watch).stdout).unwrap()
+    };
+    assert!(told().contains("  active  Dr. Ahmed Feil: 1 unread message, 1 unread message in all"));
+    home.json(&["archive", "--as", GUARDIAN, conversation.as_str().unwrap()]);
+    assert!(told().contains("  archived  Dr. Ahmed Feil: "));
+}
+
+#[test]
 fn ctrl_c_ends_it_well() {
     let home = Home::new();
     let _running = home.run(&["--import", hospital("prairie").to_str().unwrap()]);

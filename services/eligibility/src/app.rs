@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use carepost_broker::{publisher::Publisher, relay::Relay};
+use carepost_broker::{gauges::Gauges, publisher::Publisher, relay::Relay};
 use carepost_eligibility_migration::Migrator;
 use carepost_proto::{
     DESCRIPTOR_SET,
@@ -18,6 +18,7 @@ use carepost_rpc::{
 use carepost_runtime::{
     Clock, Ids, database, health,
     lifecycle::Lifecycle,
+    metrics::{self, labels::Component},
     process::Fatal,
     server::{self, ServerSettings},
 };
@@ -48,6 +49,19 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
     let outbox = Arc::new(Notify::new());
     let store = Store::new(database.clone(), Arc::clone(&outbox));
+    let broker = Gauges::new(Component::Eligibility, settings.broker.clone(), clock.clone());
+    let reading = (database.clone(), Arc::new(broker));
+    let read = move || {
+        let (database, broker) = reading.clone();
+        async move {
+            broker.queues().await;
+            broker.outbox(&database).await
+        }
+    };
+    life.spawn(
+        "gauges",
+        metrics::follow(Component::Eligibility, database.clone(), read, life.stopping()),
+    );
     let relay = Relay {
         db: database.clone(),
         publisher: Publisher::new(settings.broker),
@@ -85,7 +99,7 @@ async fn serve(
     let incoming = settings.bind().await?;
     let address = incoming.address();
     let most = settings.max_request_bytes;
-    let guard = GuardLayer::new(authenticator, settings.max_concurrent_calls, settings.call_timeout);
+    let guard = GuardLayer::new(authenticator, settings);
     let serving = settings
         .builder()
         .layer(guard)

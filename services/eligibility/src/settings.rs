@@ -62,6 +62,7 @@ impl Settings {
             outbox: RelaySettings::read(&mut reader),
             import: ImportLimits {
                 idle: reader.milliseconds("import.idle_timeout_ms", 100..=600_000),
+                longest: reader.milliseconds("import.timeout_ms", 1_000..=86_400_000),
             },
         };
         reader.finish(settings)

@@ -4,13 +4,17 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use carepost_broker::{
     consumer::Consumer,
+    gauges::Gauges,
     listener::{HintListener, ListenerSettings},
     publisher::Publisher,
     relay::Relay,
 };
 use carepost_identity::{Actor, ServiceName};
 use carepost_messaging_migration::Migrator;
-use carepost_proto::{DESCRIPTOR_SET, messaging::v1::messaging_service_server::MessagingServiceServer};
+use carepost_proto::{
+    DESCRIPTOR_SET,
+    messaging::v1::{messaging_service_server::MessagingServiceServer, operator_service_server::OperatorServiceServer},
+};
 use carepost_rpc::{
     authn::{Authenticator, Keys},
     guard::GuardLayer,
@@ -19,14 +23,16 @@ use carepost_rpc::{
 use carepost_runtime::{
     Clock, Ids, database, health,
     lifecycle::Lifecycle,
+    metrics,
     process::Fatal,
     server::{self, ServerSettings},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     eligibility::Eligibility,
+    gauges,
     inbox::{Inbox, Outdated},
     rpc::Messaging,
     settings::Settings,
@@ -34,7 +40,10 @@ use crate::{
     watch::Hub,
 };
 
-const SERVICES: &[&str] = &["carepost.messaging.v1.MessagingService"];
+const SERVICES: &[&str] = &[
+    "carepost.messaging.v1.MessagingService",
+    "carepost.messaging.v1.OperatorService",
+];
 /// How often old requests are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -57,6 +66,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         ids: Ids,
         limits: settings.limits,
         search_timeout: settings.search_timeout,
+        searches: Arc::new(Semaphore::new(settings.concurrent_searches)),
         watches: watches.clone(),
         outbox: Arc::clone(&outbox),
         outdated,
@@ -75,6 +85,8 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         life.stopping(),
     );
     let (listener, hints) = HintListener::new(settings.broker.clone(), ListenerSettings::default(), Clock::system());
+    let broker = Gauges::new(gauges::COMPONENT, settings.broker.clone(), Clock::system());
+    let reading = (messaging.store.clone(), database.clone(), Arc::new(broker));
     let relay = Relay {
         db: database.clone(),
         publisher: Publisher::new(settings.broker),
@@ -84,6 +96,14 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         settings: settings.outbox,
     };
 
+    let read = move || {
+        let (store, database, broker) = reading.clone();
+        async move { gauges::read(&store, &broker, &database, &Clock::system()).await }
+    };
+    life.spawn(
+        "gauges",
+        metrics::follow(gauges::COMPONENT, database.clone(), read, life.stopping()),
+    );
     let (reporter, health) = tonic_health::server::health_reporter();
     life.spawn(
         "health",
@@ -107,16 +127,14 @@ async fn serve(
 ) -> Result<SocketAddr, Fatal> {
     let incoming = settings.bind().await?;
     let address = incoming.address();
+    let operators = OperatorServiceServer::new(messaging.clone()).max_decoding_message_size(settings.max_request_bytes);
     let service = MessagingServiceServer::new(messaging).max_decoding_message_size(settings.max_request_bytes);
     let router = settings
         .builder()
-        .layer(GuardLayer::new(
-            authenticator,
-            settings.max_concurrent_calls,
-            settings.call_timeout,
-        ))
+        .layer(GuardLayer::new(authenticator, settings))
         .add_service(health)
         .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
+        .add_service(operators)
         .add_service(service);
     let serving = router.serve_with_incoming_shutdown(incoming, life.stopping().cancelled_owned());
     life.spawn("server", server::run(serving, life.stopping(), settings.call_timeout));

@@ -14,6 +14,7 @@ use crate::settings::Settings;
 pub mod app;
 pub mod domain;
 pub mod eligibility;
+mod gauges;
 pub mod inbox;
 pub mod rpc;
 pub mod settings;

@@ -30,6 +30,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a search may take.
     pub search_timeout: Duration,
+    /// How many searches the database may work on at the same time.
+    pub concurrent_searches: usize,
     /// Watches of mailboxes.
     pub watch: WatchSettings,
     /// The eligibility service.
@@ -73,6 +75,7 @@ impl Settings {
                 recipients: reader.count("limits.recipients", 1..=50),
             },
             search_timeout: reader.milliseconds("search.timeout_ms", 10..=60_000),
+            concurrent_searches: reader.count("search.concurrent", 1..=1_000),
             watch: WatchSettings::read(&mut reader),
             eligibility: PeerSettings::read(&mut reader, "eligibility"),
             broker,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use carepost_broker::consumer::Consumer;
+use carepost_broker::{consumer::Consumer, gauges::Gauges};
 use carepost_identity::{Actor, ServiceName};
 use carepost_notification_migration::Migrator;
 use carepost_proto::{DESCRIPTOR_SET, notification::v1::notification_service_server::NotificationServiceServer};
@@ -14,6 +14,7 @@ use carepost_rpc::{
 use carepost_runtime::{
     Clock, Ids, database, health,
     lifecycle::Lifecycle,
+    metrics::{self, labels::Component},
     process::Fatal,
     server::{self, ServerSettings},
 };
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::{
+    counts,
     inbox::Inbox,
     mail::{Mailer, Recipients, Transport},
     rpc::Notification,
@@ -67,6 +69,19 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         ids: Ids,
         wake,
     };
+    let broker = Gauges::new(Component::Notification, settings.broker.clone(), clock.clone());
+    let reading = (mailer.store.clone(), Arc::new(broker));
+    let read = move || {
+        let (store, broker) = reading.clone();
+        async move {
+            broker.queues().await;
+            counts::read(store).await
+        }
+    };
+    life.spawn(
+        "gauges",
+        metrics::follow(Component::Notification, database.clone(), read, life.stopping()),
+    );
     let consumer = Consumer::new(settings.broker, clock);
     let consuming = consumer.run(
         settings.inbox,
@@ -98,11 +113,7 @@ async fn serve(
     let service = NotificationServiceServer::new(notification).max_decoding_message_size(settings.max_request_bytes);
     let router = settings
         .builder()
-        .layer(GuardLayer::new(
-            authenticator,
-            settings.max_concurrent_calls,
-            settings.call_timeout,
-        ))
+        .layer(GuardLayer::new(authenticator, settings))
         .add_service(health)
         .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
         .add_service(service);

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 pub mod app;
 pub mod settings;
 
+mod counts;
 mod domain;
 mod inbox;
 mod mail;

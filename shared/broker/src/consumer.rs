@@ -93,7 +93,12 @@ impl Consumer {
     {
         let Self { broker, clock } = self;
         let gate = Gate::new(settings.backoff);
-        let work = Arc::new(Work { handler, gate, clock });
+        let work = Arc::new(Work {
+            handler,
+            gate,
+            clock,
+            queue: settings.queue.clone(),
+        });
         let (queue, backoff) = (&settings.queue, settings.backoff);
         match &broker.place {
             Place::RabbitMq(uri) => {
@@ -115,4 +120,5 @@ pub(crate) struct Work<H> {
     handler: H,
     gate: Gate,
     pub(crate) clock: Clock,
+    queue: String,
 }

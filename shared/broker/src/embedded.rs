@@ -3,6 +3,7 @@
 //! What is in a queue, and how often it was handed out, is in the file. Who has it now is in memory alone: with its process,
 //! or with its consumer, a claim ends, and the message is handed out again.
 
+mod depths;
 mod file;
 mod letters;
 mod listener;
@@ -12,6 +13,7 @@ mod session;
 mod subscription;
 mod table;
 
+pub(crate) use depths::depths;
 pub(crate) use letters::EmbeddedLetters;
 pub(crate) use listener::listen;
 pub(crate) use publisher::EmbeddedPublisher;

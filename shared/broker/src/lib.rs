@@ -13,6 +13,7 @@
 pub mod consumer;
 pub mod dead_letters;
 pub mod event;
+pub mod gauges;
 pub mod listener;
 pub mod outbox;
 pub mod publisher;

@@ -16,7 +16,8 @@
 //! Who writes an event gives the first seven ([`COLUMNS`]) and leaves the others to their defaults. There is no other index
 //! than the primary key: the table is empty but for what has not been published yet, and each send would pay for one.
 
-use sea_orm::{ConnectionTrait, DbErr, sea_query::Query};
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, sea_query::Query};
 use sea_orm_migration::{prelude::*, schema};
 
 use crate::event::Event;
@@ -69,6 +70,20 @@ pub fn create_table() -> TableCreateStatement {
 #[must_use]
 pub fn drop_table() -> TableDropStatement {
     Table::drop().table(Outbox::Table).take()
+}
+
+/// How many events wait, and since when the oldest has: by two reads, between which a relay may empty the table.
+///
+/// # Errors
+/// If the database does not answer.
+pub(crate) async fn waiting(database: &DatabaseConnection) -> Result<(u64, Option<DateTime<Utc>>), DbErr> {
+    let ask = |sql: &str| Statement::from_string(database.get_database_backend(), sql);
+    // Ids sort by time: the first one is the oldest, up to the skew of clocks.
+    let oldest = database.query_one_raw(ask("SELECT created_at FROM outbox ORDER BY id LIMIT 1"));
+    let oldest = oldest.await?.map(|row| row.try_get("", "created_at")).transpose()?;
+    let counted = database.query_one_raw(ask("SELECT count(*) AS events FROM outbox"));
+    let events: i64 = counted.await?.map_or(Ok(0), |row| row.try_get("", "events"))?;
+    Ok((events.try_into().unwrap_or_default(), oldest))
 }
 
 /// Writes an event, as part of the caller's transaction. After the commit, the caller wakes the relay.

@@ -3,6 +3,7 @@
 mod burial;
 mod confirm;
 mod declare;
+mod depths;
 mod letter;
 mod letters;
 mod link;
@@ -12,6 +13,7 @@ mod publisher;
 mod session;
 
 pub(crate) use burial::Burial;
+pub(crate) use depths::RabbitDepths;
 pub(crate) use letters::RabbitLetters;
 pub(crate) use listener::listen;
 pub(crate) use publisher::RabbitPublisher;

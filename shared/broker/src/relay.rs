@@ -6,7 +6,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carepost_runtime::{Backoff, Clock, Ids, settings::Reader};
+use carepost_runtime::{
+    Backoff, Clock, Ids,
+    metrics::{labels::Published, metrics},
+    settings::Reader,
+};
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::{
     sync::Notify,
@@ -238,6 +242,9 @@ struct Settlement {
 impl Settlement {
     fn tell(&self) {
         let (published, delayed, failed) = (self.published.len(), self.delayed.len(), self.failed.len());
+        metrics().published(Published::Confirmed, published);
+        metrics().published(Published::Delayed, delayed);
+        metrics().published(Published::Failed, failed);
         match &self.error {
             Some(error) => tracing::warn!(%error, published, delayed, failed, "events stay in the outbox"),
             None => tracing::debug!(published, "events were published"),

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 on_both! {
     letters_are_listed_oldest_first_and_stay
+    a_letter_that_nobody_can_decode_is_shown_as_its_bytes_and_never_dropped
     many_letters_are_listed_page_by_page
     a_letter_goes_back_as_it_was_and_is_gone
     the_oldest_go_back_and_the_others_keep_their_order
@@ -56,9 +57,12 @@ fn garbage(count: usize) -> Vec<Event> {
     events
 }
 
+fn id_of(letter: &DeadLetter) -> Uuid {
+    letter.message_id.as_ref().unwrap().parse().unwrap()
+}
+
 fn ids_of(letters: &[DeadLetter]) -> Vec<Uuid> {
-    let id = |letter: &DeadLetter| letter.message_id.as_ref().unwrap().parse().unwrap();
-    letters.iter().map(id).collect()
+    letters.iter().map(id_of).collect()
 }
 
 fn order(events: &[Event]) -> Vec<Uuid> {
@@ -99,6 +103,35 @@ async fn letters_are_listed_oldest_first_and_stay(column: Column) {
     assert_eq!(letters.list(u32::MAX, u32::MAX).await.unwrap().letters, []);
     let window = column.window(&broker).await;
     assert_eq!(window.ready(broker.topology().dead_letters()).await, 5);
+}
+
+async fn a_letter_that_nobody_can_decode_is_shown_as_its_bytes_and_never_dropped(column: Column) {
+    let broker = column.broker("bytes", 1000);
+    let (mut events, letters) = (events(4), DeadLetters::new(broker.clone()));
+    let bodies = [vec![], vec![0], (0..=u8::MAX).collect(), vec![0xff; 200_000]];
+    for (event, body) in events.iter_mut().zip(&bodies) {
+        event.payload.clone_from(body);
+    }
+    bury(&column, &broker, &events).await;
+    let (window, dead) = (column.window(&broker).await, broker.topology().dead_letters());
+    for _ in 0..2 {
+        let page = letters.list(0, 100).await.unwrap();
+        let mut shown: Vec<_> = page
+            .letters
+            .iter()
+            .map(|letter| (id_of(letter), &letter.body))
+            .collect();
+        shown.sort();
+        let mut expected: Vec<_> = events.iter().map(|event| (event.id, &event.payload)).collect();
+        expected.sort();
+        assert!(shown == expected, "{page:?}");
+        // Sent back, it is still what nobody can decode.
+        let consumer = consume(&broker, |_| std::future::ready(Verdict::Malformed("still".into())));
+        let came = letters.redrive_oldest(100).await;
+        assert_eq!((came.redriven, came.kept), (4, 0), "{came:?}");
+        eventually("all dead again", || async { window.ready(dead).await == 4 }).await;
+        consumer.stop().await;
+    }
 }
 
 async fn many_letters_are_listed_page_by_page(column: Column) {

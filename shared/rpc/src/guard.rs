@@ -11,6 +11,7 @@ use std::{
 };
 
 use carepost_proto::{ACCESS_TABLE, RpcAccess, common::v1::ErrorReason};
+use carepost_runtime::{Clock, Ids, server::ServerSettings};
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use tokio::{sync::Semaphore, time::Instant};
@@ -22,6 +23,8 @@ use crate::{
     Violations,
     authn::Authenticator,
     deadline::{Deadline, grpc_timeout},
+    measure::Measured,
+    rates::Rates,
     status, trace_context,
 };
 
@@ -29,6 +32,8 @@ use crate::{
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Reflection answers every caller with a good token; it is about no organization.
 const REFLECTION: &str = "/grpc.reflection.";
+/// In the answer's metadata: the id of the call, which each of its log lines has as well.
+pub const CALL_ID: &str = "carepost-call-id";
 /// How long a caller who was refused for overload should wait.
 const OVERLOAD_DELAY: Duration = Duration::from_millis(500);
 
@@ -38,19 +43,21 @@ pub struct GuardLayer(Arc<Guarding>);
 
 struct Guarding {
     authenticator: Authenticator,
+    rates: Rates,
     places: Arc<Semaphore>,
     timeout: Duration,
 }
 
 impl GuardLayer {
-    /// A guard that lets this many calls in at once, and gives each this long if it asks for no less.
+    /// A guard with the server's bounds: how many calls it lets in at once and from whom, and how long each may take if it
+    /// asks for no less.
     #[must_use]
-    pub fn new(authenticator: Authenticator, max_concurrent_calls: usize, timeout: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(max_concurrent_calls));
+    pub fn new(authenticator: Authenticator, settings: &ServerSettings) -> Self {
         Self(Arc::new(Guarding {
             authenticator,
-            places,
-            timeout,
+            rates: Rates::new(&settings.rates),
+            places: Arc::new(Semaphore::new(settings.max_concurrent_calls)),
+            timeout: settings.call_timeout,
         }))
     }
 }
@@ -98,14 +105,25 @@ where
             return Box::pin(inner.call(request));
         }
         let guarding = Arc::clone(&self.guarding);
+        let call_id = Ids.next(Clock::system().now());
         let span = tracing::info_span!(
             "rpc",
             rpc = request.uri().path(),
+            call_id = %call_id,
             trace_id = Empty,
             organization = Empty
         );
         trace_context::continue_from(&span, request.headers());
-        Box::pin(async move { guarding.answer(inner, request).await }.instrument(span))
+        let measured = Measured::begin(request.uri().path());
+        let answer = async move {
+            let mut answer = guarding.answer(inner, request).await;
+            measured.end(&answer);
+            if let (Ok(response), Ok(call_id)) = (&mut answer, HeaderValue::try_from(call_id.to_string())) {
+                response.headers_mut().insert(CALL_ID, call_id);
+            }
+            answer
+        };
+        Box::pin(answer.instrument(span))
     }
 }
 
@@ -150,6 +168,7 @@ impl Guarding {
         };
         let caller = self.authenticator.caller(request.headers(), access).await?;
         Span::current().record("organization", caller.organization.as_str());
+        self.rates.take(&caller)?;
         request.extensions_mut().insert(caller);
         Ok(())
     }

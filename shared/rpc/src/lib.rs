@@ -12,6 +12,8 @@ pub mod status;
 pub mod trace_context;
 
 mod fields;
+mod measure;
+mod rates;
 
 pub use caller::Caller;
 pub use fields::Violations;

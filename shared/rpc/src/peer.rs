@@ -9,7 +9,11 @@ use std::{
 };
 
 use carepost_identity::OrganizationId;
-use carepost_runtime::{Backoff, settings::Reader};
+use carepost_runtime::{
+    Backoff,
+    metrics::{labels::Called, metrics},
+    settings::Reader,
+};
 use http::{HeaderValue, header::AUTHORIZATION};
 use tokio::{sync::Mutex, time::Instant};
 use tonic::{Code, Request, Response, Status, metadata::MetadataMap, transport::Channel};
@@ -110,9 +114,17 @@ impl Peer {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let span = deadline.map_or(self.timeout, |deadline| deadline.remaining().min(self.timeout));
+        let begun = Instant::now();
         let tries = self.tries(organization, span, question, rpc);
         let answered = tokio::time::timeout(span, tries).await;
-        answered.unwrap_or_else(|_| Err(PeerError::Unavailable(self.name)))
+        let answered = answered.unwrap_or_else(|_| Err(PeerError::Unavailable(self.name)));
+        let outcome = match &answered {
+            Ok(_) => Called::Answered,
+            Err(PeerError::Refused(..)) => Called::Refused,
+            Err(PeerError::Unavailable(_)) => Called::Unavailable,
+        };
+        metrics().called(self.name, outcome, begun.elapsed());
+        answered
     }
 
     async fn tries<Q, A, F>(

@@ -35,7 +35,9 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::NewerMessage => Code::Aborted,
         ErrorReason::RequestTooLarge => Code::OutOfRange,
         ErrorReason::DependencyUnavailable => Code::Unavailable,
-        ErrorReason::Overloaded | ErrorReason::TooManyWatches | ErrorReason::SlowReader => Code::ResourceExhausted,
+        ErrorReason::Overloaded | ErrorReason::RateLimited | ErrorReason::TooManyWatches | ErrorReason::SlowReader => {
+            Code::ResourceExhausted
+        }
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorReason::Internal | ErrorReason::Unspecified => Code::Internal,
     }

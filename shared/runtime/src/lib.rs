@@ -7,6 +7,7 @@ pub mod database;
 pub mod health;
 pub mod incoming;
 pub mod lifecycle;
+pub mod metrics;
 pub mod process;
 pub mod server;
 pub mod settings;

@@ -4,6 +4,7 @@ use std::{error::Error, process::ExitCode, time::Duration};
 
 use crate::{
     lifecycle::Lifecycle,
+    metrics,
     telemetry::{Telemetry, TelemetrySettings},
 };
 
@@ -40,8 +41,10 @@ impl<'a> Process<'a> {
     ) -> ExitCode {
         let life = Lifecycle::default();
         let start = start(life.clone());
+        let settings = self.telemetry.metrics;
         self.run(async move {
             life.heed_signals()?;
+            metrics::serve(settings, &life).await?;
             let stopping = life.stopping();
             tokio::select! {
                 started = start => started?,

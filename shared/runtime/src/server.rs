@@ -25,23 +25,68 @@ pub struct ServerSettings {
     pub max_request_bytes: usize,
     /// How long calls under way may take to finish when the process stops.
     pub grace: Duration,
+    /// How often callers may call.
+    pub rates: RateSettings,
     connection_age: Duration,
     keepalive: Duration,
     tls: Option<TlsSettings>,
 }
 
+/// How often one caller may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls a second in the long run.
+    pub per_second: u32,
+    /// Calls at once by somebody who has been quiet.
+    pub burst: u32,
+}
+
+/// How often callers may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSettings {
+    /// Each person, however many devices they have.
+    pub person: Rate,
+    /// Each service on its own behalf.
+    pub service: Rate,
+    /// The people of each organization together.
+    pub organization: Rate,
+}
+
+impl RateSettings {
+    fn read(reader: &mut Reader) -> Self {
+        let mut rate = |whose: &str| Rate {
+            per_second: reader.count(&format!("server.{whose}_calls_per_second"), 1..=1_000_000),
+            burst: reader.count(&format!("server.{whose}_burst"), 1..=1_000_000),
+        };
+        Self {
+            person: rate("person"),
+            service: rate("service"),
+            organization: rate("organization"),
+        }
+    }
+}
+
 impl ServerSettings {
     /// Reads the section `server`.
     pub fn read(reader: &mut Reader) -> Self {
+        let listen = reader.address("server.listen");
+        let tls = TlsSettings::read(reader);
+        let allow_plaintext = reader.flag("server.allow_plaintext");
+        if tls.is_none() && !allow_plaintext && !listen.ip().is_loopback() {
+            let what =
+                "is required to listen beyond this machine; where something else encrypts, set server.allow_plaintext";
+            reader.fault("server.certificate_file", what);
+        }
         Self {
-            listen: reader.address("server.listen"),
+            listen,
             max_concurrent_calls: reader.count("server.max_concurrent_calls", 1..=100_000),
             call_timeout: reader.milliseconds("server.call_timeout_ms", 10..=600_000),
             max_request_bytes: reader.count("server.max_request_bytes", 1_024..=16 * 1_024 * 1_024),
             grace: reader.seconds("server.grace_seconds", 1..=600),
+            rates: RateSettings::read(reader),
             connection_age: reader.seconds("server.max_connection_age_seconds", 10..=86_400),
             keepalive: reader.seconds("server.keepalive_seconds", 5..=3_600),
-            tls: TlsSettings::read(reader),
+            tls,
         }
     }
 

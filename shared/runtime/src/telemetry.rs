@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 use url::Url;
 
-use crate::settings::Reader;
+use crate::{metrics::MetricsSettings, settings::Reader};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +26,17 @@ enum Format {
     Text,
 }
 
-/// Settings of logs and traces.
+/// Settings of logs, traces and metrics.
 #[derive(Clone, Debug)]
 pub struct TelemetrySettings {
     filter: String,
     format: Format,
     otlp: Option<Url>,
+    pub(crate) metrics: MetricsSettings,
 }
 
 impl TelemetrySettings {
-    /// Reads the section `telemetry`.
+    /// Reads the sections `telemetry` and `metrics`.
     pub fn read(reader: &mut Reader) -> Self {
         let filter = reader.text("telemetry.log_filter");
         if let Err(error) = EnvFilter::try_new(&filter) {
@@ -50,7 +51,12 @@ impl TelemetrySettings {
             }
         };
         let otlp: Option<Url> = reader.optional_parsed("telemetry.otlp_endpoint");
-        Self { filter, format, otlp }
+        Self {
+            filter,
+            format,
+            otlp,
+            metrics: MetricsSettings::read(reader),
+        }
     }
 }
 

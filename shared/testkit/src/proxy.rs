@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ports;
@@ -25,6 +27,8 @@ struct Counters {
     to_server: AtomicU64,
     to_client: AtomicU64,
     round_trips: AtomicU64,
+    /// Connections up to this one are silent.
+    silent: watch::Sender<u64>,
 }
 
 impl TcpProxy {
@@ -57,6 +61,12 @@ impl TcpProxy {
             task.abort();
             task.await.ok();
         }
+    }
+
+    /// Nothing passes any more over the connections that there are, and neither side is told: so does a machine that loses its
+    /// power, or a firewall that forgets. New connections are forwarded as ever.
+    pub fn silence(&self) {
+        self.counters.silent.send_replace(self.connections());
     }
 
     /// Takes connections again. Does nothing if it does already.
@@ -108,14 +118,14 @@ async fn forward_all(listener: TcpListener, target: SocketAddr, counters: Arc<Co
     let mut connections = JoinSet::new();
     loop {
         if let Ok((client, _)) = listener.accept().await {
-            counters.connections.fetch_add(1, Ordering::SeqCst);
-            connections.spawn(forward(client, target, counters.clone()));
+            let number = counters.connections.fetch_add(1, Ordering::SeqCst) + 1;
+            connections.spawn(forward(client, number, target, counters.clone()));
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn forward(client: TcpStream, target: SocketAddr, counters: Arc<Counters>) -> io::Result<()> {
+async fn forward(client: TcpStream, number: u64, target: SocketAddr, counters: Arc<Counters>) -> io::Result<()> {
     let server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -132,7 +142,14 @@ async fn forward(client: TcpStream, target: SocketAddr, counters: Arc<Counters>)
         server_spoke_last.store(true, Ordering::SeqCst);
         counters.to_client.fetch_add(bytes, Ordering::SeqCst);
     });
-    tokio::try_join!(requests, answers).map(drop)
+    let mut forwarding = pin!(async { tokio::try_join!(requests, answers).map(drop) });
+    let mut silent = counters.silent.subscribe();
+    let mut silenced = pin!(async { silent.wait_for(|last| number <= *last).await.map(drop) });
+    tokio::select! {
+        ended = &mut forwarding => ended,
+        // Both connections stay open.
+        _ = &mut silenced => std::future::pending().await,
+    }
 }
 
 /// Copies until the end, which is passed on. What is read is counted before it is forwarded, so that an answer is never
@@ -207,5 +224,19 @@ mod tests {
         proxy.heal().await;
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         ask(&mut stream, b"after").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn silence_is_for_the_connections_that_there_are() {
+        let proxy = TcpProxy::start(echo().await).await;
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        ask(&mut stream, b"before").await.unwrap();
+        proxy.silence();
+        stream.write_all(b"anybody?").await.unwrap();
+        let mut next = TcpStream::connect(proxy.address()).await.unwrap();
+        ask(&mut next, b"another").await.unwrap();
+        // Neither an answer nor an end.
+        let read = stream.try_read(&mut [0; 8]).unwrap_err();
+        assert_eq!((read.kind(), proxy.connections()), (io::ErrorKind::WouldBlock, 2));
     }
 }

@@ -38,6 +38,8 @@ pub struct Plan {
     pub mail: Option<MailServer>,
     /// Whether everything goes over TLS, and each caller of a service needs a certificate.
     pub tls: bool,
+    /// How often a person may call, a second and at once; so often that nobody notices by default.
+    pub person_calls: Option<u32>,
 }
 
 /// A mail server that takes mail by STARTTLS.

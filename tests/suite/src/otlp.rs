@@ -34,7 +34,13 @@ pub struct Span {
 
 /// A receiver of traces that keeps what it gets.
 #[derive(Clone, Default)]
-pub struct Receiver(Arc<Mutex<Vec<Span>>>);
+pub struct Receiver(Arc<Mutex<Received>>);
+
+#[derive(Default)]
+struct Received {
+    spans: Vec<Span>,
+    text: String,
+}
 
 impl Receiver {
     /// Starts one on a free port.
@@ -54,7 +60,13 @@ impl Receiver {
     /// All spans so far.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
-        self.0.lock().expect("no test panics with the lock").clone()
+        self.0.lock().expect("no test panics with the lock").spans.clone()
+    }
+
+    /// All that came so far, as text: also what tests do not look at one by one, such as the events of spans.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.lock().expect("no test panics with the lock").text.clone()
     }
 }
 
@@ -64,8 +76,12 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let spans = request.into_inner().resource_spans.into_iter().flat_map(spans);
-        self.0.lock().expect("no test panics with the lock").extend(spans);
+        let request = request.into_inner();
+        let mut received = self.0.lock().expect("no test panics with the lock");
+        received.text += &format!("{request:?}\n");
+        received
+            .spans
+            .extend(request.resource_spans.into_iter().flat_map(spans));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }

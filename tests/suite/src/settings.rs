@@ -77,10 +77,18 @@ fn common(suite: &Suite, service: Service, plan: &Plan) -> String {
         r#"
 [server]
 listen = "{listen}"
+person_calls_per_second = {person_calls}
+person_burst = {person_calls}
+organization_calls_per_second = 1000000
+organization_burst = 1000000
+service_calls_per_second = 1000000
+service_burst = 1000000
 grace_seconds = 20
 {tls}
 [database]
 url = "{database}"
+[metrics]
+listen = "127.0.0.1:0"
 [telemetry]
 otlp_endpoint = "{otlp}"
 log_filter = "debug,h2=info,hyper_util=info,tower=info"
@@ -94,6 +102,7 @@ jwks_file = "{services}"
 {callers}
 "#,
         listen = suite.address(service),
+        person_calls = plan.person_calls.unwrap_or(1_000_000),
         tls = tls(suite, "client_ca_file"),
         database = match suite.tls {
             Some(_) => suite.servers.postgres_tls_url(suite.database(service)),

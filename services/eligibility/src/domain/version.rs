@@ -39,6 +39,8 @@ pub struct Written {
     pub change: Change,
     /// The version that is stored then.
     pub version: StoredVersion,
+    /// Whether a deleted record came back by it.
+    pub restored: bool,
 }
 
 /// What a write changed.
@@ -93,6 +95,16 @@ pub enum DeleteRefusal {
 /// # Errors
 /// If the stored version is newer, or the same with other content.
 pub fn admit(stored: Option<Stored>, version: Option<EmrVersion>, digest: Digest) -> Result<Written, WriteRefusal> {
+    let mut written = admit_by_version(stored, version, digest)?;
+    written.restored = written.change == Change::Changed && stored.is_some_and(|stored| stored.deleted);
+    Ok(written)
+}
+
+fn admit_by_version(
+    stored: Option<Stored>,
+    version: Option<EmrVersion>,
+    digest: Digest,
+) -> Result<Written, WriteRefusal> {
     let Some(stored) = stored else {
         return written(Change::Added, fresh(version));
     };
@@ -137,7 +149,11 @@ pub fn admit_deletion(stored: Option<Stored>, version: EmrVersion) -> Result<Wri
 }
 
 fn written(change: Change, version: StoredVersion) -> Result<Written, WriteRefusal> {
-    Ok(Written { change, version })
+    Ok(Written {
+        change,
+        version,
+        restored: false,
+    })
 }
 
 fn fresh(version: Option<EmrVersion>) -> StoredVersion {

@@ -22,9 +22,11 @@ const IMPORT_RETRY: Duration = Duration::from_secs(30);
 /// The store did not do what it was asked.
 pub(super) fn of_store(error: &StoreError) -> Status {
     match error {
-        StoreError::Database(DatabaseFault::Unavailable) | StoreError::Contended | StoreError::Forgotten => {
-            unavailable("database", RETRY)
-        }
+        StoreError::Database(DatabaseFault::Unavailable)
+        | StoreError::Contended
+        | StoreError::Forgotten
+        | StoreError::MoreThanPlanned => unavailable("database", RETRY),
+        StoreError::Halted => stopping(),
         StoreError::Superseded => import_running(),
         error => internal(error),
     }

@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use super::{
     Store, StoreError, Write, bulk,
     changed::Changes,
+    clock,
     references::References,
     sql::{Sql, fixed},
     tables::{Table, table},
@@ -55,6 +56,10 @@ impl Store {
         let written = match admitted(&tx, write, (kind, table), id, version).await? {
             Ok(written) if written.change != Change::Unchanged => written,
             settled => return Ok(settled),
+        };
+        let write = Write {
+            now: clock::now(&tx).await?,
+            ..write
         };
         match written.change {
             Change::Added => add_tombstone(&tx, write, table, id, written).await?,

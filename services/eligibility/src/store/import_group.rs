@@ -57,7 +57,7 @@ impl Store {
     ) -> Result<(Vec<Fate>, i64), Unwritten> {
         let tx = begin(&self.database).await?;
         plan_each_statement(&tx).await?;
-        run.renew(&tx, write.now).await?;
+        run.renew(&tx).await?;
         let (doubled, mut seen) = doubled(&tx, write, items).await?;
         let order: Vec<(usize, &Entry)> = in_writing_order(items)
             .into_iter()
@@ -89,8 +89,8 @@ async fn doubled(
     let mut first: BTreeMap<(i16, &str), usize> = BTreeMap::new();
     let mut doubled = BTreeSet::new();
     for (place, item) in items.iter().enumerate() {
-        let Some(kind) = item.named() else { continue };
-        let mark = (number(kind), item.id.as_str());
+        let Some((kind, id)) = item.named() else { continue };
+        let mark = (number(kind), id);
         match first.entry(mark) {
             btree_map::Entry::Vacant(vacant) => drop(vacant.insert(place)),
             btree_map::Entry::Occupied(_) => drop(doubled.insert(place)),
@@ -115,7 +115,10 @@ async fn refer(
     let mut let_in = BTreeSet::new();
     let mut refused = Vec::new();
     for (place, item) in items.iter().enumerate() {
-        if item.named() != Some(RecordKind::Chart) || doubled.contains(&place) {
+        let Some((RecordKind::Chart, id)) = item.named() else {
+            continue;
+        };
+        if doubled.contains(&place) {
             continue;
         }
         match (&item.entry, verdicts.get(&place)) {
@@ -124,7 +127,7 @@ async fn refer(
                     let_in.insert(chart.location.as_str());
                 }
             }
-            _ => refused.push(item.id.as_str()),
+            _ => refused.push(id),
         }
     }
     note_referred(tx, write, let_in, &refused).await

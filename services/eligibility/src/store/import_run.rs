@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 
 use carepost_identity::OrganizationId;
+use carepost_runtime::database::begin;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Write, bulk,
+    Store, StoreError, Write, bulk, clock,
     row::get,
     sql::{Sql, fixed},
     tables::table,
@@ -36,9 +38,11 @@ pub struct ImportRun {
     organization: OrganizationId,
     holder: Uuid,
     lease: TimeDelta,
-    /// When it began: what was written since is not taken away.
+    /// Just before it began, by the database's clock: what was written since is not taken away.
     pub(super) began_at: DateTime<Utc>,
     pub(super) purpose: Purpose,
+    /// Cancelled when it is to end.
+    halt: CancellationToken,
     /// How many rows `import_seen` has of it.
     pub(super) seen: i64,
 }
@@ -50,48 +54,59 @@ pub(super) fn number(kind: RecordKind) -> i16 {
 
 impl Store {
     /// Begins an import, which holds the lease of its organization for this long after every sign of life. None while another
-    /// one does.
+    /// one does. When `halt` is cancelled, it takes nothing more away.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn begin_import(
         &self,
-        write: Write<'_>,
+        organization: &OrganizationId,
         holder: Uuid,
         purpose: Purpose,
         lease: TimeDelta,
+        halt: CancellationToken,
     ) -> Result<Option<ImportRun>, StoreError> {
+        let began_at = self.began_at(organization).await?;
         let run = ImportRun {
-            organization: write.organization.clone(),
+            organization: organization.clone(),
             holder,
             lease,
-            began_at: write.now,
+            began_at,
             purpose,
+            halt,
             seen: 0,
         };
         let values: [Value; 4] = [
-            write.organization.as_str().into(),
+            organization.as_str().into(),
             holder.into(),
-            (write.now + lease).into(),
-            write.now.into(),
+            (began_at + lease).into(),
+            began_at.into(),
         ];
         let statement = fixed(self.database.get_database_backend(), ACQUIRE, values);
         if self.database.execute_raw(statement).await?.rows_affected() == 0 {
             return Ok(None);
         }
-        if let Err(error) = self.forget_seen(&run, write.now).await {
+        if let Err(error) = self.forget_seen(&run).await {
             self.release(&run).await?;
             return Err(error);
         }
         Ok(Some(run))
     }
 
+    /// A time between the writes before the import and those beside it.
+    async fn began_at(&self, organization: &OrganizationId) -> Result<DateTime<Utc>, StoreError> {
+        let tx = begin(&self.database).await?;
+        let began_at = clock::between_writes(&tx, organization).await?;
+        tx.commit().await?;
+        Ok(began_at)
+    }
+
     /// Ends an import, however it went: the next one may begin.
     ///
     /// # Errors
     /// If the database fails. Then the lease ends by itself.
-    pub async fn end_import(&self, run: &ImportRun, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let forgotten = self.forget_seen(run, now).await;
+    pub async fn end_import(&self, run: &ImportRun) -> Result<(), StoreError> {
+        let forgotten = self.forget_seen(run).await;
         self.release(run).await?;
         forgotten
     }
@@ -104,11 +119,11 @@ impl Store {
     }
 
     /// Empties what imports of the organization remember, bit by bit: this one's, or what one that was killed left.
-    async fn forget_seen(&self, run: &ImportRun, now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn forget_seen(&self, run: &ImportRun) -> Result<(), StoreError> {
         for kind in KINDS {
             let mut walk = Walk::over("import_seen", &run.organization).of_kind(kind);
             while let Some(window) = walk.next(&self.database).await? {
-                run.renew(&self.database, now).await?;
+                run.renew(&self.database).await?;
                 self.forget_window(run, kind, &window).await?;
             }
         }
@@ -132,11 +147,25 @@ impl ImportRun {
         &self.organization
     }
 
-    /// Keeps the lease for another while. In a transaction: what it writes is written by the holder of the lease, or not at all.
+    /// Whether it is to go on.
+    ///
+    /// # Errors
+    /// If not.
+    pub(super) fn must_go_on(&self) -> Result<(), StoreError> {
+        if self.halt.is_cancelled() {
+            Err(StoreError::Halted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Keeps the lease for another while from now. In a transaction: what it writes is written by the holder of the lease, or not
+    /// at all.
     ///
     /// # Errors
     /// If another import has taken over, or the database fails.
-    pub(super) async fn renew(&self, connection: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub(super) async fn renew(&self, connection: &impl ConnectionTrait) -> Result<(), StoreError> {
+        let now = clock::now(connection).await?;
         let values: [Value; 3] = [
             self.organization.as_str().into(),
             self.holder.into(),

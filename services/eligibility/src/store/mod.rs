@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 mod bulk;
 mod changed;
+mod clock;
 mod compose;
 mod delete;
 mod email_recipient;
@@ -37,7 +38,7 @@ mod write_seeds;
 
 pub use compose::{PortalUserCompose, StaffCompose};
 pub use email_recipient::EmailRecipient;
-pub use get::{ChartFilter, Page, PortalUserFilter, StaffFilter};
+pub use get::{ChartFilter, Listed, Page, PortalUserFilter, StaffFilter};
 pub use import_group::Fate;
 pub use import_run::ImportRun;
 pub use names::Names;
@@ -79,6 +80,12 @@ pub enum StoreError {
     /// The database was restarted after a crash, and no longer knows what a stream held.
     #[error("what the import has seen is lost")]
     Forgotten,
+    /// The directory, or what is known of the stream, changed after the plan was made: more would go than it said.
+    #[error("more would be taken away than was planned")]
+    MoreThanPlanned,
+    /// The process stops, or the import takes too long.
+    #[error("the import was told to end")]
+    Halted,
 }
 
 impl<E: Into<DatabaseFault>> From<E> for StoreError {
@@ -94,6 +101,6 @@ pub struct Write<'a> {
     pub organization: &'a OrganizationId,
     /// Who acts, and on whose behalf: for the audit trail.
     pub actor: &'a Actor,
-    /// The time of the write.
+    /// The time of the write, by the clock of this replica. Records are stamped by the database's.
     pub now: DateTime<Utc>,
 }

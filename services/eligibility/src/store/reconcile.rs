@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use super::{
     ImportRun, Store, StoreError, Write, bulk,
     changed::Changes,
+    clock,
     import_run::{REFERRED, number},
     row::get,
     sql::Sql,
@@ -26,10 +27,11 @@ const ORDER: [RecordKind; 4] = [
 ];
 
 /// What is to be done with what goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+#[derive(Clone, Copy)]
+enum Step<'a> {
     Count,
-    Remove,
+    /// Take it away, as far as this plan goes.
+    Remove(&'a Removals),
 }
 
 impl Store {
@@ -67,12 +69,20 @@ impl Store {
         self.walk(write, run, Step::Count, removals).await
     }
 
-    /// Takes away what goes, and adds it.
+    /// Takes away what goes, and adds it to what was stored. Never more of a kind than was planned: what was agreed to, or is
+    /// less than 10 %, is what goes.
     ///
     /// # Errors
-    /// As planning has. What was taken away by then stays so: the next reconciliation goes on.
-    pub async fn remove(&self, write: Write<'_>, run: &ImportRun, removals: Removals) -> Result<Removals, StoreError> {
-        self.walk(write, run, Step::Remove, removals).await
+    /// As planning has; or if more would go than was planned. What was taken away by then stays so: the next reconciliation goes
+    /// on.
+    pub async fn remove(
+        &self,
+        write: Write<'_>,
+        run: &ImportRun,
+        stored: Removals,
+        planned: &Removals,
+    ) -> Result<Removals, StoreError> {
+        self.walk(write, run, Step::Remove(planned), stored).await
     }
 
     /// A database that was restarted after a crash has forgotten what was seen.
@@ -93,14 +103,15 @@ impl Store {
         &self,
         write: Write<'_>,
         run: &ImportRun,
-        step: Step,
+        step: Step<'_>,
         mut removals: Removals,
     ) -> Result<Removals, StoreError> {
         for kind in ORDER {
             let Some(table) = table(kind) else { continue };
             let mut walk = Walk::over(table.name, run.organization());
             while let Some(window) = walk.next(&self.database).await? {
-                run.renew(&self.database, write.now).await?;
+                run.must_go_on()?;
+                run.renew(&self.database).await?;
                 let part = Part {
                     run,
                     kind,
@@ -108,8 +119,9 @@ impl Store {
                     window,
                 };
                 let (mut going, mut staying) = part.candidates(&self.database, step, Lock::No).await?;
-                if step == Step::Remove && !going.is_empty() {
-                    (going, staying) = self.remove_part(write, &part).await?;
+                if let (Step::Remove(planned), false) = (step, going.is_empty()) {
+                    let left = planned.removed(kind) - removals.removed(kind);
+                    (going, staying) = self.remove_part(write, &part, step, left).await?;
                 }
                 removals.add(kind, going, staying);
             }
@@ -117,10 +129,20 @@ impl Store {
         Ok(removals)
     }
 
-    async fn remove_part(&self, write: Write<'_>, part: &Part<'_>) -> Result<(Vec<String>, i64), StoreError> {
+    /// Takes away what goes of a part, at most as many as are left of the plan.
+    async fn remove_part(
+        &self,
+        write: Write<'_>,
+        part: &Part<'_>,
+        step: Step<'_>,
+        left: i64,
+    ) -> Result<(Vec<String>, i64), StoreError> {
         let tx = begin(&self.database).await?;
-        part.run.renew(&tx, write.now).await?;
-        let (going, staying) = part.candidates(&tx, Step::Remove, Lock::Yes).await?;
+        part.run.renew(&tx).await?;
+        let (going, staying) = part.candidates(&tx, step, Lock::Yes).await?;
+        if i64::try_from(going.len()).unwrap_or(i64::MAX) > left {
+            return Err(StoreError::MoreThanPlanned);
+        }
         let mut changes = Changes::default();
         if !going.is_empty() {
             let text = format!(
@@ -128,7 +150,8 @@ impl Store {
                  WHERE organization = $1 AND id IN ",
                 part.table.name
             );
-            let mut sql = Sql::new(text, [write.organization.as_str().into(), write.now.into()]);
+            let now = clock::now(&tx).await?;
+            let mut sql = Sql::new(text, [write.organization.as_str().into(), now.into()]);
             sql.tuple(bulk::padded(&going).map(|id| id.as_str().into()));
             tx.execute_raw(sql.statement(tx.get_database_backend())).await?;
             for id in &going {
@@ -159,7 +182,7 @@ impl Part<'_> {
     async fn candidates(
         &self,
         connection: &impl ConnectionTrait,
-        step: Step,
+        step: Step<'_>,
         lock: Lock,
     ) -> Result<(Vec<String>, i64), StoreError> {
         let unseen = self.unseen(connection.get_database_backend(), lock);
@@ -200,7 +223,7 @@ async fn referred(
     connection: &impl ConnectionTrait,
     run: &ImportRun,
     locations: &[String],
-    step: Step,
+    step: Step<'_>,
 ) -> Result<BTreeSet<String>, StoreError> {
     let organization = run.organization().as_str();
     let mut sql = Sql::new(
@@ -211,7 +234,7 @@ async fn referred(
     sql.push(
         " AND (EXISTS (SELECT 1 FROM chart c WHERE c.organization = $1 AND c.location = l.id AND c.deleted = FALSE",
     );
-    if step == Step::Count {
+    if matches!(step, Step::Count) {
         sql.push(" AND c.updated_at >= ").bind(run.began_at.into());
         sql.push(") OR EXISTS (SELECT 1 FROM import_seen s WHERE s.organization = $1 AND s.id = l.id AND s.kind = ");
         sql.bind(REFERRED.into());

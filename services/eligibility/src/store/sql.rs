@@ -2,8 +2,8 @@
 
 use sea_orm::{DbBackend, Statement, Value};
 
-/// A statement under construction.
-#[derive(Debug, Default)]
+/// A statement under construction. Without `Debug`: its values are names and addresses.
+#[derive(Default)]
 pub(super) struct Sql {
     text: String,
     values: Vec<Value>,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 
 use super::{
-    StoreError, Write, bulk,
+    StoreError, Write, bulk, clock,
     references::References,
     row::{get, stored},
     sql::Sql,
@@ -34,6 +34,14 @@ pub(super) async fn write_records(
     table: &Table,
     records: &[&Incoming],
 ) -> Result<Vec<Verdict>, Unwritten> {
+    let write = match purpose {
+        // A reconciliation takes away what was stamped before it began. The clocks of replicas would not tell what was.
+        Purpose::Write => Write {
+            now: clock::of_write(tx, write.organization).await?,
+            ..write
+        },
+        Purpose::Plan => write,
+    };
     let references = references(tx, write, purpose, records).await?;
     let ids: Vec<_> = records.iter().map(|incoming| incoming.record.id()).collect();
     let stored = lock_stored(tx, write, table, &ids).await?;

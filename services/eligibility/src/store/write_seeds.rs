@@ -58,7 +58,9 @@ async fn of_kind<T: Setting>(
     let references = References::lock(tx, write, purpose, &locations).await?;
     let organization = write.organization.as_str();
     let of_kind = format!("kind = '{}'", T::WORD);
-    let set = bulk::existing(tx, VERSION.0, "location", &of_kind, organization, &places).await?;
+    let mut set = bulk::existing(tx, VERSION.0, "location", &of_kind, organization, &places).await?;
+    // A replica of a version that did not count versions yet may have written one.
+    set.extend(bulk::existing(tx, T::TABLE, "location", "TRUE", organization, &places).await?);
     let mut new = Vec::new();
     let mut verdicts = Vec::with_capacity(seeds.len());
     for seed in seeds {
@@ -75,7 +77,11 @@ async fn of_kind<T: Setting>(
             new.push(*seed);
         }
         let version = StoredVersion::default();
-        verdicts.push(Ok(Written { change, version }));
+        verdicts.push(Ok(Written {
+            change,
+            version,
+            restored: false,
+        }));
     }
     if purpose == Purpose::Write {
         insert(tx, write, &new).await?;
@@ -105,7 +111,10 @@ async fn insert<T: Setting>(
         return Err(Unwritten::Raced);
     }
     let rows: Vec<_> = seeds.iter().map(|(place, seed)| row(write, place, *seed)).collect();
-    bulk::insert(tx, T::TABLE, &columns::<T>(), &rows, "").await?;
+    let tail = "ON CONFLICT (organization, location) DO NOTHING";
+    if bulk::insert(tx, T::TABLE, &columns::<T>(), &rows, tail).await? != seeds.len() as u64 {
+        return Err(Unwritten::Raced);
+    }
     let kept: Vec<_> = seeds
         .iter()
         .map(|(place, seed)| Kept {

@@ -8,7 +8,7 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tonic::{Code, Status};
 
 use crate::{
-    sample::{chart, delete, portal_user, put, staff, version},
+    sample::{chart, delete, portal_user, put, staff, unversioned, version},
     support::{Column, Feeding, Service, location, on_both, organization, reason, wrong_fields},
 };
 
@@ -222,4 +222,26 @@ async fn a_deletion_names_what_and_which_version(column: Column) {
     let status = delete(&mut feed, &wrong, 0).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(wrong_fields(&status), ["staff_id", "version"]);
+}
+
+on_both!(d1_a_deletion_that_comes_again_holds_though_an_import_brought_the_record_back);
+async fn d1_a_deletion_that_comes_again_holds_though_an_import_brought_the_record_back(column: Column) {
+    use WriteOutcome::{Changed, Unchanged};
+    let service = Service::start(column, "deleted_again").await;
+    let mut feed = service.with_location("org").await;
+    for record in one_of_each().into_iter().take(4) {
+        put(&mut feed, record.clone(), 5).await.unwrap();
+        delete(&mut feed, &record, 6).await.unwrap();
+        let answer = service.import("org", unversioned([record.clone()])).await;
+        assert_eq!((answer.changed, answer.restored), (1, 1));
+        assert!(!get(&mut feed, &record).await.2);
+        // The EMR sends its deletion once more.
+        assert_eq!(delete(&mut feed, &record, 6).await.unwrap(), (Changed, version(6, 1)));
+        assert_eq!(
+            get(&mut feed, &record).await,
+            (Some(record.clone()), version(6, 1), true)
+        );
+        assert_eq!(delete(&mut feed, &record, 6).await.unwrap(), (Unchanged, version(6, 1)));
+        assert_eq!(refused(put(&mut feed, record.clone(), 5).await), outdated());
+    }
 }

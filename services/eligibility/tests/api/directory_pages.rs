@@ -1,12 +1,13 @@
 //! Page tokens and wrong filters of the directory's lists.
 
 use carepost_proto::eligibility::v1::{
-    ListChartsRequest, ListPortalUsersRequest, ListStaffRequest, ListStaffResponse, import_directory_request::Record,
+    Chart, ListChartsRequest, ListPortalUsersRequest, ListStaffRequest, ListStaffResponse,
+    import_directory_request::Record,
 };
 use tonic::{Code, Status};
 
 use crate::{
-    sample::{put, staff},
+    sample::{chart, put, staff},
     support::{Column, Feeding, Service, on_both, wrong_fields},
 };
 
@@ -97,4 +98,41 @@ async fn wrong_filters_are_named(column: Column) {
     };
     let refused = feed.list_portal_users(wrong).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["status", "chart_id", "page_token"]);
+}
+
+on_both!(a_page_of_very_long_records_is_cut_short_before_it_is_read);
+async fn a_page_of_very_long_records_is_cut_short_before_it_is_read(column: Column) {
+    let service = Service::start(column, "long_records").await;
+    let mut feed = service.with_location("org").await;
+    // All five would fit into an answer.
+    for place in 0..5 {
+        let long = Chart {
+            care_team_ids: (0..10_000).map(|n| format!("s{n}")).collect(),
+            ..chart(&format!("c{place}"), "l1")
+        };
+        put(&mut feed, Record::Chart(long), 1).await.unwrap();
+    }
+    put(&mut feed, Record::Chart(chart("c5", "l1")), 1).await.unwrap();
+    let mut request = ListChartsRequest {
+        page_size: 100,
+        ..Default::default()
+    };
+    let mut pages = Vec::new();
+    loop {
+        let page = feed.list_charts(request.clone()).await.unwrap().into_inner();
+        let charts = page.charts.into_iter().map(|record| record.chart.unwrap());
+        pages.push(
+            charts
+                .map(|chart| (chart.id, chart.care_team_ids.len()))
+                .collect::<Vec<_>>(),
+        );
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
+    let listed: Vec<_> = pages.concat();
+    let expected = (0..6).map(|place| (format!("c{place}"), if place < 5 { 10_000 } else { 1 }));
+    assert_eq!(listed, expected.collect::<Vec<_>>());
 }

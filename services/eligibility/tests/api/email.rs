@@ -1,7 +1,7 @@
 //! GetEmailRecipient: state, address, language and brand.
 
 use carepost_proto::eligibility::v1::{
-    AccountStatus, Brand, BrandSeed, Chart, GetEmailRecipientRequest, GetEmailRecipientResponse,
+    AccountStatus, Brand, BrandSeed, Chart, DeleteChartRequest, GetEmailRecipientRequest, GetEmailRecipientResponse,
     ImportDirectoryRequest, PortalUser, Staff, import_directory_request::Record,
 };
 use tonic::{Code, Status};
@@ -193,4 +193,25 @@ async fn n2_staff_have_an_address_and_a_brand_too(column: Column) {
         let wrong = staff_recipient(&service, request).await.unwrap_err();
         assert_eq!(wrong_fields(&wrong), ["staff_id"]);
     }
+}
+
+on_both!(n1_a_neutral_clinic_stays_neutral_when_the_chart_is_deleted);
+async fn n1_a_neutral_clinic_stays_neutral_when_the_chart_is_deleted(column: Column) {
+    let service = Service::start(column, "neutral_outlives").await;
+    let mut feed = service.with_location("org").await;
+    let records = vec![
+        user("u1", AccountStatus::Active, ""),
+        chart("c1", "l1"),
+        brand_of(None, brand("Care", false)),
+        brand_of(Some("l1"), brand("Recovery Clinic", true)),
+    ];
+    import(&service, records).await;
+    // An email that waited is about a chart that is gone by now.
+    let request = DeleteChartRequest {
+        chart_id: "c1".to_owned(),
+        version: 1,
+    };
+    feed.delete_chart(request).await.unwrap();
+    let told = recipient(&service, "u1", Some("c1")).await.unwrap().brand.unwrap();
+    assert!(told.neutral);
 }

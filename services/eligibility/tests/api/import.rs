@@ -3,8 +3,9 @@
 use carepost_proto::{
     common::v1::ErrorReason,
     eligibility::v1::{
-        Audience, Brand, BrandSeed, Chart, GetStaffRequest, ImportDirectoryRequest, ImportRefusal, MessagingSettings,
-        MessagingSettingsSeed, PutStaffRequest, RecordKind, RecordVersion, Staff, import_directory_request::Record,
+        Audience, Brand, BrandSeed, Chart, GetBrandRequest, GetStaffRequest, ImportDirectoryRequest, ImportRefusal,
+        MessagingSettings, MessagingSettingsSeed, PutStaffRequest, RecordKind, RecordVersion, Staff,
+        import_directory_request::Record,
     },
 };
 use carepost_testkit::DirectoryFile;
@@ -266,4 +267,28 @@ async fn an_import_over_another_organization_is_refused_at_the_door(column: Colu
         (refused.code(), reason(&refused).as_str()),
         (Code::PermissionDenied, "ORGANIZATION_NOT_ALLOWED")
     );
+}
+
+on_both!(s3_a_seed_for_a_location_that_cannot_be_read_is_refused_alone);
+async fn s3_a_seed_for_a_location_that_cannot_be_read_is_refused_alone(column: Column) {
+    let service = Service::start(column, "unreadable_seed").await;
+    service.with_location("org").await;
+    for unreadable in ["two words", ""] {
+        let records = [
+            brand(Some(unreadable), "Somewhere"),
+            setting(Some(unreadable), true, Audience::CareTeamOnly),
+            brand(None, "Care"),
+            setting(None, true, Audience::CareTeamOnly),
+        ];
+        let answer = service.import("org", unversioned(records)).await;
+        let expected = [
+            (0, RecordKind::Brand, "", ErrorReason::InvalidRequest),
+            (1, RecordKind::MessagingSettings, "", ErrorReason::InvalidRequest),
+        ];
+        assert_eq!(told(&answer.refusals), expected);
+        assert_eq!((answer.added + answer.unchanged, answer.refused), (2, 2));
+    }
+    let request = GetBrandRequest::default();
+    let kept = service.administer("org").get_brand(request).await.unwrap().into_inner();
+    assert_eq!(kept.brand.unwrap().name, "Care");
 }

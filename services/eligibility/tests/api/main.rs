@@ -13,6 +13,7 @@ mod directory_pages;
 mod email;
 mod events;
 mod import;
+mod import_bounds;
 mod import_runs;
 mod lists;
 mod migrations;

@@ -223,3 +223,32 @@ async fn a_change_takes_effect_on_the_next_call(column: Column) {
         assert_eq!(inactive, !active);
     }
 }
+
+on_both!(i6_a_remedy_for_a_portal_user_is_nothing_that_only_administrators_can_do);
+async fn i6_a_remedy_for_a_portal_user_is_nothing_that_only_administrators_can_do(column: Column) {
+    let (service, mut staff, user, chart) = southern(column).await;
+    let mut feed = service.feed("southern");
+    staff.active = false;
+    staff.roles.clear();
+    staff.all_locations = false;
+    staff.location_ids.clear();
+    let put = PutStaffRequest {
+        staff: Some(staff.clone()),
+        version: 1,
+    };
+    feed.put_staff(put).await.unwrap();
+    let mut ask = service.ask("southern");
+    for (by_portal_user, for_administrators) in [(false, true), (true, false)] {
+        let mut question = portal(&staff.id, &user, &chart);
+        if let Some(Parties::Portal(parties)) = &mut question.parties {
+            parties.sent_by_portal_user = by_portal_user;
+        }
+        let denials = check(&mut ask, question).await.unwrap().denials;
+        assert!(denials.len() >= 2, "{denials:?}");
+        for denial in denials {
+            assert!(denial.remedy.contains("administrator"), "for operators: {denial:?}");
+            assert_eq!(denial.remedy_for_sender.contains("administrator"), for_administrators);
+            assert_eq!(denial.remedy_for_sender.contains("call the clinic"), by_portal_user);
+        }
+    }
+}

@@ -68,9 +68,22 @@ async fn what_a_whole_directory_no_longer_has_goes(column: Column) {
     );
 
     let again = import(&mut feed, stream).await.unwrap();
-    assert_eq!((again.unchanged, again.removed_records.len()), (89, 0));
+    assert_eq!(
+        (again.unchanged, again.removed_records.len(), again.restored),
+        (89, 0, 0)
+    );
+    // The plan names what would come back, and then it does.
+    let planned = import(&mut feed, whole(plan, unversioned(records.clone())))
+        .await
+        .unwrap();
+    assert_eq!(tombstones(&mut feed).await, 4);
     let back = import(&mut feed, whole(RECONCILE, unversioned(records))).await.unwrap();
-    assert_eq!((back.added, back.changed, back.unchanged), (0, 4, 89));
+    for answer in [planned, back] {
+        assert_eq!((answer.added, answer.changed, answer.unchanged), (0, 4, 89));
+        let restored = answer.restored_records.iter();
+        let restored: Vec<_> = restored.map(|record| (record.kind(), record.id.as_str())).collect();
+        assert_eq!((answer.restored, restored.as_slice()), (4, expected.as_slice()));
+    }
     assert_eq!(tombstones(&mut feed).await, 0);
 }
 
@@ -111,11 +124,15 @@ async fn nothing_goes_unless_the_stream_was_whole(column: Column) {
     wrong_count.push(trailer(i64::try_from(less.len()).unwrap() + 1));
     for stream in [no_trailer.clone(), wrong_count] {
         let refused = import(&mut feed, stream).await.unwrap_err();
-        let expected = (
-            Code::InvalidArgument,
-            "IMPORT_INCOMPLETE".to_owned(),
-            metadata([("received", &received)]),
-        );
+        let counts = [
+            ("added", "0"),
+            ("changed", "0"),
+            ("unchanged", &received),
+            ("refused", "0"),
+        ];
+        let mut told = metadata(counts);
+        told.extend(metadata([("received", &received)]));
+        let expected = (Code::InvalidArgument, "IMPORT_INCOMPLETE".to_owned(), told);
         assert_eq!(refusal(&refused), expected);
     }
     let nameless = Staff {
@@ -199,9 +216,20 @@ async fn no_more_than_a_tenth_of_a_kind_goes_without_the_flag(column: Column) {
     let expected = (
         Code::FailedPrecondition,
         "REMOVAL_TOO_LARGE".to_owned(),
-        metadata([("kind", "portal_user"), ("removed", "3"), ("stored", "20")]),
+        metadata([
+            ("kind", "portal_user"),
+            ("removed", "3"),
+            ("stored", "20"),
+            ("added", "1"),
+            ("changed", "0"),
+            ("unchanged", "60"),
+            ("refused", "0"),
+        ]),
     );
     assert_eq!(refusal(&refused), expected);
+    let message = "more than 10 % of a kind of record would be taken away, so nothing was; \
+                   what the stream held is written: 1 added, 0 changed";
+    assert_eq!(refused.message(), message);
     assert_eq!(tombstones(&mut feed).await, 0);
     let staff_id = "new".to_owned();
     feed.get_staff(GetStaffRequest { staff_id }).await.unwrap();
@@ -305,9 +333,10 @@ async fn removals_are_told_by_kind(column: Column) {
     let refused = import(&mut feed, whole(RECONCILE, unversioned(records.clone())))
         .await
         .unwrap_err();
+    let told = refusal(&refused).2;
     assert_eq!(
-        refusal(&refused).2,
-        metadata([("kind", "location"), ("removed", "1"), ("stored", "2")])
+        (told["kind"].as_str(), told["removed"].as_str(), told["stored"].as_str()),
+        ("location", "1", "2")
     );
     let options = ImportOptions {
         allow_large_removal: true,

@@ -299,3 +299,35 @@ async fn the_seeds_of_whole_directories_are_kept(column: Column) {
         assert_eq!(changes(&mut client, None).await.len(), seeds);
     }
 }
+
+on_both!(s3_a_seed_never_undoes_what_a_replica_of_an_older_version_wrote);
+async fn s3_a_seed_never_undoes_what_a_replica_of_an_older_version_wrote(column: Column) {
+    let service = Service::start(column, "older_version").await;
+    administered(&service).await;
+    // It knew no versions of settings.
+    let wrote = "INSERT INTO messaging_setting (organization, location, enabled, audience, updated_at)
+        VALUES ('org', 'l1', TRUE, 'selected_users', '2026-01-01 00:00:00+00:00')";
+    assert_eq!(service.in_database(wrote).await, 1);
+    let wrote = "INSERT INTO brand (organization, location, name, logo_url, phone, neutral, updated_at)
+        VALUES ('org', '', 'Chosen', '', '', TRUE, '2026-01-01 00:00:00+00:00')";
+    assert_eq!(service.in_database(wrote).await, 1);
+    let seeds = [
+        messaging_seed(Some("l1"), on(Audience::CareTeamOnly)),
+        messaging_seed(None, on(Audience::CareTeamOnly)),
+        brand_seed(None, "Seeded"),
+    ];
+    assert_eq!(import(&service, seeds).await, (1, 2));
+    let mut client = service.administer_as("org", ADMIN);
+    let there = get(&mut client, Some("l1")).await.unwrap();
+    assert_eq!(there.settings, Some(on(Audience::SelectedUsers)));
+    let named = client.get_brand(GetBrandRequest::default()).await.unwrap().into_inner();
+    assert_eq!(
+        named.brand.map(|brand| (brand.name, brand.neutral)),
+        Some(("Chosen".to_owned(), true))
+    );
+    // It can be changed like any other, and the history tells what was there.
+    set(&mut client, Some("l1"), Some(on(Audience::CareTeamOnly))).await;
+    let kept = changes(&mut client, Some(Place::LocationId("l1".to_owned()))).await;
+    let expected = messaging(Some(on(Audience::SelectedUsers)), Some(on(Audience::CareTeamOnly)));
+    assert_eq!((kept.len(), &kept[0].change), (1, &expected));
+}

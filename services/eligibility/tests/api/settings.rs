@@ -81,6 +81,7 @@ async fn administrators_and_services_with_the_scope_may_and_nobody_else(column: 
                 let details = refused.get_error_details();
                 let metadata = &details.error_info().unwrap().metadata;
                 assert_eq!(metadata["roles"], "super_admin,manage_portal_settings");
+                assert!(refused.message().contains("one of the roles"));
             }
         }
     }
@@ -89,7 +90,10 @@ async fn administrators_and_services_with_the_scope_may_and_nobody_else(column: 
         service.administer_for("org", "portal/u1"),
     ] {
         for answer in every_rpc(&mut client).await {
-            assert_eq!(reason(&answer.unwrap_err()), "CALLER_NOT_ALLOWED");
+            let refused = answer.unwrap_err();
+            assert_eq!(reason(&refused), "CALLER_NOT_ALLOWED");
+            // Nothing that they could be given would help.
+            assert!(refused.message().contains("portal users") && !refused.message().contains("role"));
         }
     }
     // Somebody of the same id elsewhere is somebody else.

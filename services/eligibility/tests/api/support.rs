@@ -177,6 +177,11 @@ impl Service {
         done.rows_affected()
     }
 
+    /// The URL of the service's database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     /// Begins to stop, as a signal would.
     pub fn stop(&self) {
         self.life.stop();
@@ -334,6 +339,12 @@ fn write_settings(folder: &TempDir, parts: &Parts) -> PathBuf {
         r#"
         [server]
         listen = "127.0.0.1:0"
+        person_calls_per_second = 1000000
+        person_burst = 1000000
+        organization_calls_per_second = 1000000
+        organization_burst = 1000000
+        service_calls_per_second = 1000000
+        service_burst = 1000000
         [database]
         url = "{database}"
         [broker]

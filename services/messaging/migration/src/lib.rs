@@ -11,6 +11,7 @@ mod m0003_conversation_by_chart;
 mod m0004_folders;
 mod m0005_search;
 mod m0006_participant_by_revision;
+mod m0007_unanswered;
 pub mod search;
 
 /// All migrations, oldest first.
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_folders::Migration),
             Box::new(m0005_search::Migration),
             Box::new(m0006_participant_by_revision::Migration),
+            Box::new(m0007_unanswered::Migration),
         ]
     }
 }

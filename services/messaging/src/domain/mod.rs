@@ -10,6 +10,7 @@ mod reply_ability;
 mod search;
 mod send;
 mod text;
+mod unanswered;
 mod view;
 
 pub use compose::Notice;
@@ -22,4 +23,5 @@ pub use reply_ability::{ReplyAbility, Standing, told_to_who_replies};
 pub use search::{QueryFault, SearchQuery, Snippet, SnippetSource};
 pub use send::{Made, MissingName, NewConversation, NewMessage, Start, Thread};
 pub use text::{Body, Limits, Subject, TextFault};
+pub use unanswered::{Activity, Bands, Place, Unanswered, Waiting, any_reply_of};
 pub use view::{Answered, Conversation, Kind, Mailbox, Message, Participant, Preview, Regarding};

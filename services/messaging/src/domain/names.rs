@@ -7,7 +7,7 @@ use std::{
 
 use carepost_identity::{ChartId, PersonId};
 
-use super::{Conversation, Decision};
+use super::{Conversation, Decision, Kind};
 
 /// Persons and charts, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,14 +55,16 @@ impl Named {
 }
 
 impl Conversation {
-    /// Those of whom a decision about this conversation has another name than the copy.
+    /// Those of whom a decision about this conversation has another name than the copy. A portal user without a connection to
+    /// the chart gets no new name of its patient, so there the copy is not old.
     #[must_use]
     pub fn outdated(&self, decision: &Decision) -> Named {
         // A name that is empty is none.
         let other = |name: Option<&String>, copy: &str| name.is_some_and(|name| !name.is_empty() && name != copy);
         let persons = self.participants.iter();
         let persons = persons.filter(|party| other(decision.names.get(&party.person), &party.display_name));
-        let charts = self.regarding.iter();
+        let follows = self.kind == Kind::Staff || decision.portal_user_connected;
+        let charts = self.regarding.iter().filter(|_| follows);
         let charts = charts.filter(|chart| other(decision.patient_name.as_ref(), &chart.patient_name));
         Named {
             persons: persons.map(|participant| participant.person.clone()).collect(),
@@ -86,6 +88,26 @@ pub struct Names {
 }
 
 impl Names {
+    /// Those of persons alone.
+    #[must_use]
+    pub fn of_persons(&self) -> Self {
+        Self {
+            persons: self.persons.clone(),
+            patients: BTreeMap::new(),
+        }
+    }
+
+    /// Those of patients, in groups of at most `most`.
+    #[must_use]
+    pub fn patients_in_groups(&self, most: usize) -> Vec<BTreeMap<ChartId, String>> {
+        let patients: Vec<_> = self.patients.iter().collect();
+        let groups = patients.chunks(most.max(1)).map(|some| {
+            let some = some.iter().map(|(chart, name)| ((*chart).clone(), (*name).clone()));
+            some.collect()
+        });
+        groups.collect()
+    }
+
     /// The name of a person, if it is known and another one than the copy.
     #[must_use]
     pub fn other_than(&self, person: &PersonId, copy: &str) -> Option<&str> {

@@ -56,6 +56,8 @@ pub struct Conversation {
     pub last_sequence: i64,
     /// The reader's side of it.
     pub side: Side,
+    /// The revision of the reader's mailbox at which it last changed for them.
+    pub position: i64,
     /// Its newest message, shortened.
     pub preview: Option<Preview>,
 }

@@ -73,11 +73,13 @@ fn denial(denial: proto::Denial) -> Option<Denial> {
     } else {
         Some(PersonId::parse(&denial.party).ok()?)
     };
-    Some(Denial {
-        reason,
-        party,
-        remedy: denial.remedy,
-    })
+    // An eligibility service of an older version has one wording for all.
+    let remedy = if denial.remedy_for_sender.is_empty() {
+        denial.remedy
+    } else {
+        denial.remedy_for_sender
+    };
+    Some(Denial { reason, party, remedy })
 }
 
 #[cfg(test)]
@@ -113,5 +115,20 @@ mod tests {
             })
             .is_none()
         );
+    }
+
+    #[test]
+    fn the_remedy_is_the_one_for_who_would_send() {
+        let remedy = |for_sender: &str| {
+            let denied = proto::Denial {
+                reason: EligibilityReason::StaffInactive.into(),
+                remedy: "An administrator can do something.".to_owned(),
+                remedy_for_sender: for_sender.to_owned(),
+                ..Default::default()
+            };
+            denial(denied).unwrap().remedy
+        };
+        assert_eq!(remedy("Call the clinic."), "Call the clinic.");
+        assert_eq!(remedy(""), "An administrator can do something.");
     }
 }

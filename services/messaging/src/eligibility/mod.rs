@@ -1,5 +1,6 @@
 //! Asking eligibility: who may write to whom, and what everybody is called.
 
+mod activity;
 mod convert;
 mod names;
 

@@ -1,23 +1,30 @@
 //! What is done about one event.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use carepost_broker::{
     consumer::{Received, Verdict},
     event::EventKind,
 };
-use carepost_identity::{Actor, OrganizationId};
-use carepost_runtime::Clock;
+use carepost_identity::{Actor, ChartId, OrganizationId};
+use carepost_rpc::{deadline::Deadline, peer::PeerError};
+use carepost_runtime::{Clock, DatabaseFault};
+use tonic::Code;
+use uuid::Uuid;
 
 use super::decode;
 use crate::{
-    domain::Named,
+    domain::{Named, Names},
     eligibility::{Eligibility, MOST_NAMES, NoDecision},
-    store::{Store, StoreError, Write},
+    store::{NAMES_AT_ONCE, OtherPatient, Store, StoreError, Write},
 };
 
 /// How many conversations are looked for at once, for each hundred names.
 const BATCH: u64 = 500;
 /// How many times in a row. What is left then is done at the next try.
 const ROUNDS: usize = 200;
+/// How long eligibility may take to say who of them is connected to a chart.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Refreshes names.
 #[derive(Clone)]
@@ -43,9 +50,26 @@ pub(super) enum NotNow {
     More,
 }
 
+impl NotNow {
+    /// Whether it may go well later. What eligibility refuses, or nobody can read, is the same at the next try, and would hold up
+    /// the names of everybody else. A token of ours that is not accepted concerns every question, so it is like an outage.
+    fn passes(&self) -> bool {
+        match self {
+            Self::More | Self::Eligibility(NoDecision::Peer(PeerError::Unavailable(_))) => true,
+            Self::Eligibility(NoDecision::Peer(PeerError::Refused(_, status))) => {
+                status.code() == Code::Unauthenticated
+            }
+            Self::Store(StoreError::Database(fault)) => *fault == DatabaseFault::Unavailable,
+            Self::Eligibility(NoDecision::Answer) | Self::Store(_) => false,
+        }
+    }
+}
+
 impl Inbox {
     /// Writes the names of now wherever a conversation has others. To see an event again, late or out of order changes nothing:
     /// an event only says what to ask.
+    ///
+    /// Only an outage lets the event, and all that come after it, wait.
     pub async fn handle(self, received: Received) -> Verdict {
         if received
             .message_type
@@ -58,9 +82,15 @@ impl Inbox {
             Ok(event) => event,
             Err(malformed) => return Verdict::Malformed(malformed.to_string()),
         };
+        let organization = &event.organization;
         for named in event.named.in_groups(MOST_NAMES) {
-            if let Err(error) = self.refresh(&event.organization, &named).await {
-                return Verdict::Unavailable(error.to_string());
+            match self.refresh(organization, &named).await {
+                Ok(()) => {}
+                Err(error) if error.passes() => return Verdict::Unavailable(error.to_string()),
+                Err(error) => {
+                    let event = received.message_id.as_deref().unwrap_or_default();
+                    tracing::error!(%error, %organization, event, "names are not refreshed: to try again would not help");
+                }
             }
         }
         Verdict::Done
@@ -77,20 +107,73 @@ impl Inbox {
         }
         for _ in 0..ROUNDS {
             let names = self.eligibility.names(organization, &known).await?;
-            let conversations = self.store.with_other_names(organization, &names, BATCH).await?;
-            if conversations.is_empty() {
+            // Patients first: who gets the new one gets the new names of persons in the same change.
+            let mut written = 0;
+            for patients in names.patients_in_groups(NAMES_AT_ONCE) {
+                written += self.refresh_patients(organization, &names, &patients).await?;
+            }
+            let conversations = self.store.with_other_persons(organization, &names, BATCH).await?;
+            self.rename(organization, &conversations, &names.of_persons()).await?;
+            written += conversations.len();
+            if written == 0 {
                 return Ok(());
             }
-            for conversation in &conversations {
-                let write = Write {
-                    organization,
-                    actor: &self.actor,
-                    now: self.clock.now(),
-                };
-                self.store.rename(write, *conversation, &names).await?;
-            }
-            tracing::info!(%organization, conversations = conversations.len(), "names were refreshed");
+            tracing::info!(%organization, conversations = written, "names were refreshed");
         }
         Err(NotNow::More)
+    }
+
+    /// Writes the names of patients, and with them those of persons, wherever a copy differs and everybody may know the new one.
+    /// Tells how many conversations that were.
+    async fn refresh_patients(
+        &self,
+        organization: &OrganizationId,
+        names: &Names,
+        patients: &BTreeMap<ChartId, String>,
+    ) -> Result<usize, NotNow> {
+        let (mut after, mut written) = (Uuid::nil(), 0);
+        loop {
+            let others = self
+                .store
+                .with_other_patients(organization, patients, after, BATCH)
+                .await?;
+            let Some(last) = others.last() else {
+                return Ok(written);
+            };
+            after = last.id;
+            let conversations = self.where_known(organization, others).await?;
+            self.rename(organization, &conversations, names).await?;
+            written += conversations.len();
+        }
+    }
+
+    /// Those of these conversations in which a new name of the patient is told: among staff, and where the portal user is
+    /// connected to the chart now. They are asked after the name is known: whoever is connected then may know it.
+    async fn where_known(&self, organization: &OrganizationId, others: Vec<OtherPatient>) -> Result<Vec<Uuid>, NotNow> {
+        let (portal, staff): (Vec<_>, Vec<_>) = others.into_iter().partition(|other| other.portal.is_some());
+        let parties: Vec<_> = portal.iter().filter_map(|other| other.portal.clone()).collect();
+        let deadline = Deadline::after(PATIENCE);
+        let decisions = self.eligibility.check_replies(organization, deadline, &parties).await?;
+        let connected = portal.iter().zip(decisions);
+        let connected = connected.filter(|(_, decision)| decision.portal_user_connected);
+        let connected = connected.map(|(other, _)| other.id);
+        Ok(staff.iter().map(|other| other.id).chain(connected).collect())
+    }
+
+    async fn rename(
+        &self,
+        organization: &OrganizationId,
+        conversations: &[Uuid],
+        names: &Names,
+    ) -> Result<(), StoreError> {
+        for conversation in conversations {
+            let write = Write {
+                organization,
+                actor: &self.actor,
+                now: self.clock.now(),
+            };
+            self.store.rename(write, *conversation, names).await?;
+        }
+        Ok(())
     }
 }

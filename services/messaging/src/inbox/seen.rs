@@ -5,7 +5,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 
 use super::Inbox;
-use crate::domain::Named;
+use crate::{domain::Named, eligibility::MOST_NAMES};
 
 /// How many wait to be refreshed. What comes then is dropped: whoever reads the copy next sees it again.
 const WAITING: usize = 64;
@@ -40,8 +40,10 @@ impl Inbox {
     pub async fn refresh_outdated(self, mut seen: OutdatedReceiver, stopping: CancellationToken) {
         let refreshing = async {
             while let Some((organization, named)) = seen.0.recv().await {
-                if let Err(error) = self.refresh(&organization, &named).await {
-                    tracing::warn!(%error, "names that a reader saw to be old could not be refreshed");
+                for named in named.in_groups(MOST_NAMES) {
+                    if let Err(error) = self.refresh(&organization, &named).await {
+                        tracing::warn!(%error, "names that a reader saw to be old could not be refreshed");
+                    }
                 }
             }
         };

@@ -71,5 +71,6 @@ pub(super) fn conversation(conversation: Conversation) -> proto::Conversation {
             text: preview.text,
         }),
         last_read_sequence: conversation.side.last_read,
+        position: conversation.position,
     }
 }

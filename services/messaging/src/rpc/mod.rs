@@ -1,4 +1,4 @@
-//! `carepost.messaging.v1.MessagingService`: one file for each RPC.
+//! `carepost.messaging.v1`: `MessagingService`, and in `operator.rs` `OperatorService`; one file for each RPC.
 
 mod archive_conversation;
 mod convert;
@@ -8,9 +8,11 @@ mod get_unread_count;
 mod list_conversations;
 mod list_messages;
 mod list_recipients;
+mod list_unanswered;
 mod mark;
 mod mark_read;
 mod mark_unread;
+mod operator;
 mod replay;
 mod reply;
 mod reply_ability;
@@ -35,7 +37,7 @@ use carepost_proto::messaging::v1::{
 use carepost_rpc::{Caller, deadline::Deadline};
 use carepost_runtime::{Clock, Ids};
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
@@ -61,6 +63,8 @@ pub struct Messaging {
     pub limits: Limits,
     /// How long a search may take.
     pub search_timeout: Duration,
+    /// The places of searches at the database.
+    pub searches: Arc<Semaphore>,
     /// Watches of mailboxes.
     pub watches: Hub,
     /// Wakes the outbox relay.

@@ -1,11 +1,20 @@
 //! `SearchConversations`: the caller's conversations that have a text, newest activity first (I5).
 
+use std::time::Duration;
+
 use carepost_proto::{
     common::v1::ErrorReason,
     messaging::v1::{self as proto, SearchConversationsRequest, SearchConversationsResponse, SearchResult},
 };
-use carepost_rpc::{Violations, page::List, status::refusal};
+use carepost_rpc::{
+    Violations,
+    deadline::Deadline,
+    page::List,
+    status::{overloaded, refusal},
+};
+use carepost_runtime::metrics::metrics;
 use chrono::DateTime;
+use tokio::{sync::SemaphorePermit, time::timeout};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -15,6 +24,11 @@ use crate::{
     store::{ConversationPosition, Found, Search, SearchError},
 };
 
+/// How long a search waits for its place.
+const TURN: Duration = Duration::from_millis(200);
+/// How long a client that got none should wait.
+const RETRY: Duration = Duration::from_secs(1);
+
 pub(super) async fn handle(
     messaging: &Messaging,
     call: Call,
@@ -22,15 +36,18 @@ pub(super) async fn handle(
 ) -> Result<SearchConversationsResponse, Status> {
     let organization = &call.caller.organization;
     let asked = parse(&call, &request)?;
-    let search = Search {
-        query: &asked.query,
-        after: asked.after,
-        // One more than the page tells whether there is another page.
-        most: asked.size + 1,
-        within: messaging.search_timeout.min(call.deadline.remaining()),
+    let mut found = {
+        let _place = place(messaging, call.deadline).await?;
+        let search = Search {
+            query: &asked.query,
+            after: asked.after,
+            // One more than the page tells whether there is another page.
+            most: asked.size + 1,
+            within: messaging.search_timeout.min(call.deadline.remaining()),
+        };
+        let found = messaging.store.search(organization, &call.person, search).await;
+        found.map_err(|error| refused(&error))?
     };
-    let found = messaging.store.search(organization, &call.person, search).await;
-    let mut found = found.map_err(|error| refused(&error))?;
     let more = found.len() > asked.size;
     found.truncate(asked.size);
     let last = found.last().filter(|_| more);
@@ -44,6 +61,15 @@ pub(super) async fn handle(
         results: results(messaging, &call, &asked.query, found).await,
         next_page_token: token.unwrap_or_default(),
     })
+}
+
+/// A place at the database: early refused rather than queued, since other calls need connections, too.
+async fn place(messaging: &Messaging, deadline: Deadline) -> Result<SemaphorePermit<'_>, Status> {
+    let taken = timeout(TURN.min(deadline.remaining()), messaging.searches.acquire()).await;
+    match taken {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(overloaded(RETRY)),
+    }
 }
 
 /// What is asked for.
@@ -82,10 +108,13 @@ fn parse(call: &Call, request: &SearchConversationsRequest) -> Result<Asked, Sta
 
 fn refused(error: &SearchError) -> Status {
     match error {
-        SearchError::TooLong => refusal(
-            ErrorReason::DeadlineExceeded,
-            "the search takes too long: be more precise",
-        ),
+        SearchError::TooLong => {
+            metrics().search_timed_out();
+            refusal(
+                ErrorReason::DeadlineExceeded,
+                "the search takes too long: be more precise",
+            )
+        }
         SearchError::Store(error) => status::of_store(error),
     }
 }

@@ -18,6 +18,7 @@ mod search;
 mod send;
 mod share_conversation;
 mod sweep;
+mod unanswered;
 
 use carepost_identity::{Actor, OrganizationId};
 use carepost_runtime::DatabaseFault;
@@ -27,6 +28,8 @@ use sea_orm::DatabaseConnection;
 pub use changes::{Change, Changes};
 pub use list_conversations::{ConversationPosition, Shelf};
 pub use mark::Marking;
+pub(crate) use names::NAMES_AT_ONCE;
+pub use names::OtherPatient;
 pub use open::Opened;
 pub use revisions::Watched;
 pub use search::{Found, FoundBody, Search, SearchError};
@@ -98,6 +101,13 @@ pub fn statements() -> [&'static str; 2] {
 #[must_use]
 pub fn search_statements() -> [&'static str; 2] {
     [search::BY_WORDS, search::BY_SYMBOLS]
+}
+
+/// The statement that counts on PostgreSQL what waits for an answer, for those who look at its plan: `unanswered.rs` tells its
+/// parameters.
+#[must_use]
+pub fn unanswered_statement() -> &'static str {
+    unanswered::BY_STAFF
 }
 
 impl Store {

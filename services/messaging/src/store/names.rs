@@ -1,5 +1,7 @@
 //! The copies of names in conversations (D2).
 
+use std::collections::{BTreeMap, HashMap};
+
 use carepost_identity::{ChartId, OrganizationId, PersonId};
 use carepost_runtime::database::begin;
 use sea_orm::{
@@ -14,10 +16,19 @@ use super::{
     mailbox, rows,
     search::Heading,
 };
-use crate::domain::{Named, Names};
+use crate::domain::{Named, Names, Parties};
 
 /// How many names one statement compares. Each is a condition with an index of its own.
-const NAMES_AT_ONCE: usize = 100;
+pub(crate) const NAMES_AT_ONCE: usize = 100;
+
+/// A conversation in which the patient has another name.
+#[derive(Debug)]
+pub struct OtherPatient {
+    /// The conversation.
+    pub id: Uuid,
+    /// Of a portal conversation, its parties, as the portal user replies.
+    pub portal: Option<Parties>,
+}
 
 impl Store {
     /// Those of these persons and charts who are in a conversation of the organization.
@@ -53,17 +64,16 @@ impl Store {
         })
     }
 
-    /// Some conversations whose copies differ from these names: about `most` for each hundred names.
+    /// Some conversations in which one of these persons has another name: about `most` for each hundred names.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn with_other_names(
+    pub async fn with_other_persons(
         &self,
         organization: &OrganizationId,
         names: &Names,
         most: u64,
     ) -> Result<Vec<Uuid>, StoreError> {
-        use conversation::Column as C;
         use participant::Column as P;
         let mut found = Vec::new();
         let persons: Vec<_> = names.persons.iter().collect();
@@ -77,20 +87,86 @@ impl Store {
             let ids: Vec<Uuid> = query.limit(most).into_tuple().all(&self.database).await?;
             found.extend(ids);
         }
-        let patients: Vec<_> = names.patients.iter().collect();
-        for some in patients.chunks(NAMES_AT_ONCE) {
-            let differs = some.iter().fold(Condition::any(), |any, (chart, name)| {
-                let other = C::PatientName.ne(name.as_str());
-                any.add(Condition::all().add(C::ChartId.eq(chart.as_str())).add(other))
-            });
-            let query = conversation::Entity::find().select_only().column(C::Id);
-            let query = query.filter(C::Organization.eq(organization.as_str())).filter(differs);
-            let ids: Vec<Uuid> = query.limit(most).into_tuple().all(&self.database).await?;
-            found.extend(ids);
-        }
         found.sort_unstable();
         found.dedup();
         Ok(found)
+    }
+
+    /// The next conversations after this one, by id, in which one of these patients has another name, at most so many. A
+    /// hundred patients are few enough for one statement.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn with_other_patients(
+        &self,
+        organization: &OrganizationId,
+        patients: &BTreeMap<ChartId, String>,
+        after: Uuid,
+        most: u64,
+    ) -> Result<Vec<OtherPatient>, StoreError> {
+        use conversation::Column as C;
+        let differs = patients.iter().fold(Condition::any(), |any, (chart, name)| {
+            let other = C::PatientName.ne(name.as_str());
+            any.add(Condition::all().add(C::ChartId.eq(chart.as_str())).add(other))
+        });
+        let found = conversation::Entity::find()
+            .filter(C::Organization.eq(organization.as_str()))
+            .filter(differs)
+            .filter(C::Id.gt(after))
+            .order_by_asc(C::Id)
+            .limit(most)
+            .all(&self.database)
+            .await?;
+        let portal = found.iter().filter(|row| row.kind == rows::PORTAL).map(|row| row.id);
+        let mut parties = self.portal_users(organization, portal.collect()).await?;
+        let others = found.into_iter().map(|row| {
+            let reader = parties.remove(&row.id);
+            Ok(OtherPatient {
+                id: row.id,
+                portal: match (row.kind, reader, row.chart_id) {
+                    (rows::STAFF, ..) => None,
+                    (_, Some((user, staff)), Some(chart)) => {
+                        let parties = Parties::between(&user, &[staff], Some(rows::chart(chart)?));
+                        Some(parties.ok_or(StoreError::Corrupt("conversation"))?)
+                    }
+                    _ => return Err(StoreError::Corrupt("conversation")),
+                },
+            })
+        });
+        others.collect()
+    }
+
+    /// The portal user and the member of staff of each of these portal conversations.
+    async fn portal_users(
+        &self,
+        organization: &OrganizationId,
+        conversations: Vec<Uuid>,
+    ) -> Result<HashMap<Uuid, (PersonId, PersonId)>, StoreError> {
+        use participant::Column as P;
+        if conversations.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found: Vec<(Uuid, String)> = participant::Entity::find()
+            .select_only()
+            .columns([P::ConversationId, P::Person])
+            .filter(P::Organization.eq(organization.as_str()))
+            .filter(P::ConversationId.is_in(conversations))
+            .into_tuple()
+            .all(&self.database)
+            .await?;
+        let (mut users, mut staff) = (Vec::new(), HashMap::new());
+        for (id, person) in found {
+            match rows::person(&person)? {
+                user @ PersonId::Portal(_) => users.push((id, user)),
+                member @ PersonId::Staff(_) => {
+                    staff.insert(id, member);
+                }
+            }
+        }
+        let pairs = users
+            .into_iter()
+            .filter_map(|(id, user)| Some((id, (user, staff.remove(&id)?))));
+        Ok(pairs.collect())
     }
 
     /// Writes these names into a conversation. If any of its copies was another one, this is a change of the conversation for

@@ -52,6 +52,7 @@ pub(super) fn conversation(
         last_message_at: row.last_message_at,
         last_sequence: row.last_sequence,
         side: side(own),
+        position: own.revision,
         preview,
     })
 }

@@ -11,6 +11,7 @@ mod places;
 mod settings;
 mod signal;
 mod watcher;
+mod waves;
 
 pub use hub::{Hub, Opening, Unopened};
 pub use notices::{End, Event, Notice, Notices};

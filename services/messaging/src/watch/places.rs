@@ -6,6 +6,7 @@ use std::{
 };
 
 use carepost_identity::{OrganizationId, PersonId};
+use carepost_runtime::metrics::metrics;
 
 use super::signal::Signal;
 use crate::store::Watched;
@@ -74,6 +75,7 @@ impl Places {
         let signal = Arc::new(Signal::default());
         signals.push(Arc::clone(&signal));
         taken.count += 1;
+        metrics().watch_opened();
         Ok(Place {
             places: self.clone(),
             watched,
@@ -120,6 +122,7 @@ impl Places {
     fn give_back(&self, (organization, person): &Watched, signal: &Arc<Signal>) {
         let mut taken = self.lock();
         taken.count -= 1;
+        metrics().watch_ended();
         let Some(persons) = taken.watched.get_mut(organization) else {
             return;
         };

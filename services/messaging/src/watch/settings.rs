@@ -19,6 +19,8 @@ pub struct WatchSettings {
     pub page: u64,
     /// The most watches that read at the same time.
     pub concurrent_reads: usize,
+    /// How long it may take to tell that reply abilities of anybody may have changed, after the first change and again after it.
+    pub abilities_spread: Duration,
 }
 
 impl WatchSettings {
@@ -31,6 +33,7 @@ impl WatchSettings {
             reader_patience: reader.milliseconds("watch.reader_patience_ms", 100..=60_000),
             page: reader.count("watch.page", 1..=100),
             concurrent_reads: reader.count("watch.concurrent_reads", 1..=1_000),
+            abilities_spread: reader.milliseconds("watch.abilities_spread_ms", 10..=600_000),
         }
     }
 }

@@ -10,6 +10,7 @@ pub(super) struct Signal {
     woken: Notify,
     moved: AtomicBool,
     abilities: AtomicBool,
+    abilities_soon: AtomicBool,
     position: AtomicI64,
 }
 
@@ -18,8 +19,10 @@ pub(super) struct Signal {
 pub(super) struct Woken {
     /// The mailbox may have changed.
     pub moved: bool,
-    /// Reply abilities may have changed.
+    /// Reply abilities may have changed, and it was the person's own record.
     pub abilities: bool,
+    /// Reply abilities of anybody may have changed.
+    pub abilities_soon: bool,
 }
 
 impl Signal {
@@ -29,16 +32,30 @@ impl Signal {
         self.woken.notify_one();
     }
 
-    /// The mailbox has this revision.
+    /// The mailbox has this revision, or had it a moment ago: it is news only if it is a greater one.
     pub fn at(&self, revision: i64) {
         if revision > self.position.load(Ordering::SeqCst) {
             self.moved();
         }
     }
 
-    /// Reply abilities may have changed.
+    /// The mailbox was compared, and has this revision. A smaller one is of a database that was put back to an older state, or
+    /// of a watch that has moved on meanwhile: it looks which.
+    pub fn compared(&self, revision: i64) {
+        if revision != self.position.load(Ordering::SeqCst) {
+            self.moved();
+        }
+    }
+
+    /// Reply abilities may have changed: the person's own record did.
     pub fn abilities(&self) {
         self.abilities.store(true, Ordering::SeqCst);
+        self.woken.notify_one();
+    }
+
+    /// Reply abilities of anybody may have changed: to be told in a while, not by all watches at once.
+    pub fn abilities_soon(&self) {
+        self.abilities_soon.store(true, Ordering::SeqCst);
         self.woken.notify_one();
     }
 
@@ -53,6 +70,7 @@ impl Signal {
         Woken {
             moved: self.moved.swap(false, Ordering::SeqCst),
             abilities: self.abilities.swap(false, Ordering::SeqCst),
+            abilities_soon: self.abilities_soon.swap(false, Ordering::SeqCst),
         }
     }
 }
@@ -72,11 +90,24 @@ mod tests {
         signal.at(6);
         signal.moved();
         signal.abilities();
+        signal.abilities_soon();
         let both = Woken {
             moved: true,
             abilities: true,
+            abilities_soon: true,
         };
         assert_eq!(signal.woken().now_or_never(), Some(both));
         assert_eq!(signal.woken().now_or_never(), None);
+    }
+
+    #[tokio::test]
+    async fn a_smaller_revision_wakes_only_if_it_was_compared() {
+        let signal = Signal::default();
+        signal.stands(5);
+        signal.at(4);
+        signal.compared(5);
+        assert_eq!(signal.woken().now_or_never(), None);
+        signal.compared(4);
+        assert!(signal.woken().now_or_never().unwrap().moved);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use carepost_runtime::Clock;
+use carepost_runtime::{Backoff, Clock};
 use chrono::{DateTime, Utc};
 use tokio::{
     sync::mpsc::{self, error::SendTimeoutError},
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     hub::{Hub, PATIENCE},
     notices::{End, Event, Notice},
-    signal::Signal,
+    signal::{Signal, Woken},
 };
 use crate::{
     domain::Mailbox,
@@ -47,8 +47,8 @@ pub(super) struct Watcher {
     beat: Instant,
     /// When it may be told again that reply abilities may have changed.
     abilities_from: Instant,
-    /// Whether that is to be told.
-    abilities: bool,
+    /// When that is to be told.
+    abilities: Option<Instant>,
 }
 
 impl Watcher {
@@ -69,7 +69,7 @@ impl Watcher {
             out,
             beat: now,
             abilities_from: now,
-            abilities: false,
+            abilities: None,
         }
     }
 
@@ -92,16 +92,16 @@ impl Watcher {
             self.catch_up().await?;
         }
         loop {
-            let (beat, abilities) = (self.beat, self.abilities.then_some(self.abilities_from));
+            let (beat, abilities) = (self.beat, self.abilities);
             tokio::select! {
                 woken = self.signal.woken() => {
-                    self.abilities |= woken.abilities;
+                    self.plan_abilities(woken);
                     if woken.moved {
                         self.catch_up().await?;
                     }
                 }
                 () = due(abilities) => {
-                    self.abilities = false;
+                    self.abilities = None;
                     self.abilities_from = Instant::now() + BETWEEN_ABILITIES;
                     self.tell(Event::AbilitiesMayHaveChanged).await?;
                 }
@@ -113,6 +113,19 @@ impl Watcher {
                 }
             }
         }
+    }
+
+    /// What concerns the person is told at once; what may concern anybody within a while, and not by all watches at once: each
+    /// client that hears it asks again.
+    fn plan_abilities(&mut self, woken: Woken) {
+        let now = Instant::now();
+        let spread = self.hub.settings.abilities_spread;
+        let soon = woken
+            .abilities_soon
+            .then(|| now + Backoff::new(spread, spread).delay(1));
+        let due = woken.abilities.then_some(now).or(soon);
+        let due = due.map(|due| due.max(self.abilities_from));
+        self.abilities = self.abilities.into_iter().chain(due).min();
     }
 
     /// Tells all that the mailbox has after the position.

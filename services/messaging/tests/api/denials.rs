@@ -15,6 +15,7 @@ fn denies(reasons: &[(Reason, &str)], connected: bool) -> Decision {
         reason: (*reason).into(),
         party: (*party).to_owned(),
         remedy: "Do something about it.".to_owned(),
+        ..Denial::default()
     });
     Decision {
         denials: denials.collect(),

@@ -22,4 +22,5 @@ mod search;
 mod stub;
 mod support;
 mod sweep;
+mod unanswered;
 mod watch;

@@ -12,8 +12,12 @@ use carepost_identity::OrganizationId;
 use carepost_proto::event::v1::DirectoryChanged;
 use carepost_runtime::{Clock, Ids};
 
+use carepost_proto::messaging::v1::{ListConversationsRequest, StartConversationRequest};
+use sea_orm::ConnectionTrait;
+
 use crate::support::{
-    CLERK, Column, DOCTOR, GUARDIAN, NURSE, ORGANIZATION, Says, Service, on_both, read_up_to, reply_to,
+    CLERK, Column, DOCTOR, GUARDIAN, NURSE, ORGANIZATION, Plan, Says, Service, on_both, portal_start, read_up_to,
+    reply_to,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -230,5 +234,132 @@ async fn names_change_while_everybody_writes_and_reads(column: Column) {
         let conversation = service.open(person, &id).await;
         assert_eq!(conversation.last_sequence, 1 + 3 * TURNS);
         assert_eq!(service.badge(person).await, conversation.unread_count);
+    }
+}
+
+/// A portal conversation about the same chart with somebody else.
+async fn start_with(service: &Service, person: &str) -> String {
+    let request = StartConversationRequest {
+        recipients: vec![person.to_owned()],
+        ..portal_start()
+    };
+    let started = service.of(NURSE).start_conversation(request).await;
+    started.unwrap().into_inner().conversation_id
+}
+
+on_both!(who_is_no_longer_connected_to_a_chart_gets_no_new_name_of_its_patient);
+async fn who_is_no_longer_connected_to_a_chart_gets_no_new_name_of_its_patient(column: Column) {
+    let service = Service::start(column, "unconnected").await;
+    let former = service.start_portal().await.conversation_id;
+    let patients = start_with(&service, "portal/patient").await;
+    service.eligibility.disconnects("guardian");
+    service.eligibility.calls("chart-1", "Patient Newname");
+    service.eligibility.calls(NURSE, "Nurse Newname");
+    publish(&service, &everybody()).await;
+    // The name of the nurse is no secret of the patient's.
+    until(async || names(&service, GUARDIAN, &former).await.0[1] == "Nurse Newname").await;
+    until(async || names(&service, "portal/patient", &patients).await.1 == "Patient Newname").await;
+    for person in [GUARDIAN, NURSE] {
+        assert_eq!(names(&service, person, &former).await.1, "Patient of chart-1");
+    }
+    // It changes nothing, however often it is looked at.
+    let revision = service.mailbox(GUARDIAN).await.revision;
+    publish(&service, &everybody()).await;
+    service.eligibility.calls(NURSE, "Nurse Newest");
+    publish(&service, &everybody()).await;
+    until(async || names(&service, GUARDIAN, &former).await.0[1] == "Nurse Newest").await;
+    assert_eq!(service.mailbox(GUARDIAN).await.revision, revision + 1);
+    assert_eq!(names(&service, GUARDIAN, &former).await.1, "Patient of chart-1");
+
+    service.eligibility.reconnects("guardian");
+    publish(&service, &everybody()).await;
+    until(async || names(&service, GUARDIAN, &former).await.1 == "Patient Newname").await;
+}
+
+on_both!(who_reads_without_a_connection_mends_no_name_of_the_patient);
+async fn who_reads_without_a_connection_mends_no_name_of_the_patient(column: Column) {
+    let service = Service::start(column, "unconnected_reads").await;
+    let former = service.start_portal().await.conversation_id;
+    service.eligibility.tells_names_in_batches();
+    service.eligibility.disconnects("guardian");
+    service.eligibility.calls("chart-1", "Patient Newname");
+    service.eligibility.calls(NURSE, "Nurse Newname");
+    until(async || names(&service, GUARDIAN, &former).await.0[1] == "Nurse Newname").await;
+    assert_eq!(names(&service, NURSE, &former).await.1, "Patient of chart-1");
+    let asked = service.eligibility.asked_names();
+    assert!(asked.iter().all(|names| names.chart_ids.is_empty()), "{asked:?}");
+    // Somebody who may know the name mends it for all who may.
+    let patients = start_with(&service, "portal/patient").await;
+    service.eligibility.calls("chart-1", "Patient Newest");
+    until(async || names(&service, "portal/patient", &patients).await.1 == "Patient Newest").await;
+    assert_eq!(names(&service, GUARDIAN, &former).await.1, "Patient of chart-1");
+}
+
+on_both!(what_can_never_be_refreshed_holds_nobody_else_up);
+async fn what_can_never_be_refreshed_holds_nobody_else_up(column: Column) {
+    let plan = Plan {
+        settings: "[inbox]\nprefetch = 1\nconcurrency = 1\n".to_owned(),
+        ..Plan::default()
+    };
+    let service = Service::start_as(column, "permanent", plan).await;
+    service.start_portal().await;
+    let staff = service.start_staff().await.conversation_id;
+    let of = |id: &str| DirectoryChanged {
+        organization_id: ORGANIZATION.to_owned(),
+        staff_ids: vec![id.to_owned()],
+        ..DirectoryChanged::default()
+    };
+    // A request that is refused, an answer that cannot be read, a row that cannot be read.
+    service.eligibility.refuses_name_of(NURSE);
+    publish(&service, &of("nurse")).await;
+    service.eligibility.garbles_name_of(DOCTOR);
+    publish(&service, &of("doctor")).await;
+    let corrupt = "INSERT INTO participant (organization, conversation_id, person, display_name, unread, last_message_at, revision)
+        SELECT organization, conversation_id, 'nobody at all', 'Nobody', 0, last_message_at, 1 FROM participant
+        WHERE person = 'portal/guardian'";
+    service.database().await.execute_unprepared(corrupt).await.unwrap();
+    service.eligibility.calls(GUARDIAN, "Guardian Newname");
+    let guardian = DirectoryChanged {
+        staff_ids: Vec::new(),
+        portal_user_ids: vec!["guardian".to_owned()],
+        ..of("")
+    };
+    publish(&service, &guardian).await;
+    service.eligibility.calls(CLERK, "Clerk Newname");
+    publish(&service, &of("clerk")).await;
+    until(async || names(&service, NURSE, &staff).await.0[0] == "Clerk Newname").await;
+    let dead = DeadLetters::new(service.broker.clone()).list(0, 10).await.unwrap();
+    assert!(dead.letters.is_empty(), "{:?}", dead.letters.len());
+}
+
+on_both!(more_old_names_than_one_question_takes_are_mended);
+async fn more_old_names_than_one_question_takes_are_mended(column: Column) {
+    let service = Service::start(column, "many_names").await;
+    for group in 0..21 {
+        let recipients: Vec<_> = (0..50).map(|number| format!("staff/{group}-{number}")).collect();
+        for person in &recipients {
+            service.eligibility.still_calls(person, "Old Name");
+        }
+        let request = StartConversationRequest {
+            recipients,
+            chart_id: None,
+            ..portal_start()
+        };
+        service.of(NURSE).start_conversation(request).await.unwrap();
+    }
+    service.eligibility.tells_names_in_batches();
+    let mut nurse = service.of(NURSE);
+    until(async || {
+        let listed = nurse.list_conversations(request_all()).await.unwrap().into_inner();
+        let mut parties = listed.conversations.iter().flat_map(|one| &one.participants);
+        parties.all(|party| party.display_name != "Old Name")
+    })
+    .await;
+}
+
+fn request_all() -> ListConversationsRequest {
+    ListConversationsRequest {
+        page_size: 100,
+        ..Default::default()
     }
 }

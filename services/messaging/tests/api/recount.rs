@@ -45,7 +45,20 @@ const FAULTS: &str = "
     FROM participant p
     JOIN conversation c ON c.organization = p.organization AND c.id = p.conversation_id
     JOIN message m ON m.organization = c.organization AND m.conversation_id = c.id AND m.sequence = c.last_sequence
-    WHERE p.last_message_at <> c.last_message_at OR c.last_message_at <> m.sent_at";
+    WHERE p.last_message_at <> c.last_message_at OR c.last_message_at <> m.sent_at
+  UNION ALL
+    SELECT 'waiting', COALESCE(u.staff, w.person), CASE WHEN u.staff IS NULL THEN 0 ELSE 1 END,
+           CASE WHEN w.person IS NULL THEN 0 ELSE 1 END
+    FROM unanswered u FULL JOIN (
+        SELECT c.organization, c.id, p.person, MIN(m.sent_at) AS since
+        FROM conversation c
+        JOIN participant p ON p.organization = c.organization AND p.conversation_id = c.id AND p.person LIKE 'staff/%'
+        JOIN message m ON m.organization = c.organization AND m.conversation_id = c.id
+        WHERE c.kind = 1 AND NOT EXISTS (SELECT 1 FROM message a WHERE a.organization = m.organization
+            AND a.conversation_id = m.conversation_id AND a.sequence >= m.sequence AND a.sender LIKE 'staff/%')
+        GROUP BY c.organization, c.id, p.person
+    ) w ON w.organization = u.organization AND w.id = u.conversation_id
+    WHERE w.since IS NULL OR u.since IS NULL OR w.since <> u.since OR w.person <> u.staff";
 
 /// A number that is not what it should be.
 #[derive(Debug, FromQueryResult)]
@@ -106,6 +119,11 @@ async fn i3_a_wrong_number_is_found(column: Column) {
             "participant SET last_read = last_read - 1",
             "participant SET last_read = last_read + 1",
             "last read",
+        ),
+        (
+            "unanswered SET staff = 'staff/doctor'",
+            "unanswered SET staff = 'staff/nurse'",
+            "waiting",
         ),
     ] {
         database.execute_unprepared(&format!("UPDATE {change}")).await.unwrap();

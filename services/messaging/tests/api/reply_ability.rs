@@ -30,6 +30,7 @@ fn decides(reasons: &[(Reason, &str)], access: ChartAccess, connected: bool) -> 
         reason: (*reason).into(),
         party: (*party).to_owned(),
         remedy: format!("Mends {}.", reason.as_str_name()),
+        ..Denial::default()
     });
     Says::Decides(Decision {
         allowed: reasons.is_empty(),

@@ -1,6 +1,7 @@
 //! Search through the API (I5).
 
 mod differential;
+mod slow;
 mod stored;
 
 use carepost_proto::messaging::v1::{

@@ -1,14 +1,15 @@
 //! The eligibility service of a test: it says what the test wants.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
+use carepost_proto::common::v1::EligibilityReason;
 use carepost_proto::eligibility::v1::{
     BatchCheckEligibilityRequest, BatchCheckEligibilityResponse, BatchGetNamesRequest, BatchGetNamesResponse,
-    ChartSummary, CheckEligibilityRequest, CheckEligibilityResponse, Decision, EligibleRecipient,
+    ChartSummary, CheckEligibilityRequest, CheckEligibilityResponse, Decision, Denial, EligibleRecipient,
     GetComposeOptionsRequest, GetComposeOptionsResponse, GetEmailRecipientRequest, GetEmailRecipientResponse,
     ListEligibleRecipientsRequest, ListEligibleRecipientsResponse, Party, Question, Relationship,
     eligibility_service_server::{EligibilityService, EligibilityServiceServer},
@@ -49,6 +50,14 @@ struct State {
     late_names: BTreeMap<String, VecDeque<String>>,
     /// Whether answers about many messages tell names.
     names_in_batches: bool,
+    /// Ids of staff who have left.
+    left: BTreeSet<String>,
+    /// Portal users who are connected to no chart, by id.
+    disconnected: BTreeSet<String>,
+    /// Persons about whose names it refuses to answer.
+    refused: BTreeSet<String>,
+    /// Persons whose names it answers so that nobody can read it.
+    garbled: BTreeSet<String>,
     asked_names: Vec<BatchGetNamesRequest>,
     options: BTreeMap<Option<String>, GetComposeOptionsResponse>,
     asked_recipients: Option<ListEligibleRecipientsRequest>,
@@ -90,6 +99,16 @@ impl State {
         }
     }
 
+    fn told_of(&mut self, person: String) -> Party {
+        if self.garbled.contains(&person) {
+            return Party {
+                person: "nobody at all".to_owned(),
+                ..Party::default()
+            };
+        }
+        self.party(person)
+    }
+
     fn chart(&mut self, chart_id: String) -> ChartSummary {
         ChartSummary {
             patient_name: self.name(&chart_id, "Patient"),
@@ -98,10 +117,43 @@ impl State {
         }
     }
 
+    /// Whether the member of staff who writes, or is written to by a portal user, has left.
+    fn has_left(&self, question: &Question) -> bool {
+        self.left.contains(match question.parties.as_ref().unwrap() {
+            Parties::Portal(parties) => &parties.staff_id,
+            Parties::Staff(parties) => &parties.sender_id,
+        })
+    }
+
+    fn is_disconnected(&self, question: &Question) -> bool {
+        match question.parties.as_ref().unwrap() {
+            Parties::Portal(parties) => self.disconnected.contains(&parties.portal_user_id),
+            Parties::Staff(_) => false,
+        }
+    }
+
     fn decide(&mut self, question: &Question) -> Decision {
         let (parties, chart) = self.names_of(question);
         match &self.says {
             Some(Says::Decides(decision)) => decision.clone(),
+            _ if self.has_left(question) => Decision {
+                denials: vec![Denial {
+                    reason: EligibilityReason::StaffInactive.into(),
+                    ..Denial::default()
+                }],
+                parties,
+                chart,
+                ..Decision::default()
+            },
+            _ if self.is_disconnected(question) => Decision {
+                denials: vec![Denial {
+                    reason: EligibilityReason::PortalUserNotConnected.into(),
+                    ..Denial::default()
+                }],
+                parties,
+                chart,
+                ..Decision::default()
+            },
             _ => Decision {
                 allowed: true,
                 parties,
@@ -147,6 +199,30 @@ impl StubEligibility {
             let late = state.late_names.entry(id.to_owned()).or_default();
             late.push_back(name.to_owned());
         });
+    }
+
+    /// From now on somebody is not active.
+    pub fn leaves(&self, staff_id: &str) {
+        self.with(|state| state.left.insert(staff_id.to_owned()));
+    }
+
+    /// From now on a portal user is connected to no chart, or to all again.
+    pub fn disconnects(&self, portal_user_id: &str) {
+        self.with(|state| state.disconnected.insert(portal_user_id.to_owned()));
+    }
+
+    pub fn reconnects(&self, portal_user_id: &str) {
+        self.with(|state| state.disconnected.remove(portal_user_id));
+    }
+
+    /// From now on it refuses what asks for the name of this person.
+    pub fn refuses_name_of(&self, person: &str) {
+        self.with(|state| state.refused.insert(person.to_owned()));
+    }
+
+    /// From now on nobody can read its answer about the name of this person.
+    pub fn garbles_name_of(&self, person: &str) {
+        self.with(|state| state.garbled.insert(person.to_owned()));
     }
 
     /// From now on, answers about many messages tell names.
@@ -274,8 +350,16 @@ impl EligibilityService for StubEligibility {
         let request = request.into_inner();
         self.with(|state| state.asked_names.push(request.clone()));
         self.answers().await?;
+        let refused = self.with(|state| request.persons.iter().any(|person| state.refused.contains(person)));
+        if refused || request.persons.len() + request.chart_ids.len() > 1_000 {
+            return Err(Status::invalid_argument("persons"));
+        }
         let answer = self.with(|state| BatchGetNamesResponse {
-            persons: request.persons.into_iter().map(|person| state.party(person)).collect(),
+            persons: request
+                .persons
+                .into_iter()
+                .map(|person| state.told_of(person))
+                .collect(),
             charts: request.chart_ids.into_iter().map(|chart| state.chart(chart)).collect(),
         });
         Ok(Response::new(answer))

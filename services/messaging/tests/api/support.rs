@@ -181,6 +181,11 @@ impl Service {
         self.with_token(&replica.channel, self.issuer.person(ORGANIZATION, person))
     }
 
+    /// A connection to it.
+    pub fn channel(&self) -> Channel {
+        self.process.channel.clone()
+    }
+
     /// A client with this token.
     pub fn of_token(&self, token: String) -> Client {
         self.with_token(&self.process.channel, token)
@@ -283,6 +288,12 @@ fn write_settings(folder: &TempDir, parts: &Parts) -> PathBuf {
         r#"
 [server]
 listen = "127.0.0.1:0"
+person_calls_per_second = 1000000
+person_burst = 1000000
+organization_calls_per_second = 1000000
+organization_burst = 1000000
+service_calls_per_second = 1000000
+service_burst = 1000000
 [database]
 url = "{database}"
 max_connections = 8

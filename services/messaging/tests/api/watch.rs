@@ -1,5 +1,6 @@
 //! `WatchInbox`: the badge and what changes, live (I7).
 
+mod abilities;
 mod ends;
 mod replicas;
 
@@ -22,8 +23,8 @@ use crate::support::{
 /// How long a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than a test: only hints wake a watch.
-const NEVER: &str = "[watch]\nheartbeat_ms = 60000\n";
-const OFTEN: &str = "[watch]\nheartbeat_ms = 200\n";
+const NEVER: &str = "[watch]\nheartbeat_ms = 60000\nabilities_spread_ms = 100\n";
+const OFTEN: &str = "[watch]\nheartbeat_ms = 200\nabilities_spread_ms = 100\n";
 
 /// An open watch.
 struct Watch(Streaming<WatchInboxResponse>);
@@ -130,6 +131,7 @@ async fn i7_a_watch_tells_where_it_stands_and_then_every_change(column: Column) 
         (before.revision + 1, service.mailbox(GUARDIAN).await)
     );
     assert_eq!((conversation.unread_count, conversation.last_sequence), (2, 2));
+    assert_eq!(conversation.position, position);
     // Whole, but for what is asked of eligibility.
     let mut opened = service.open(GUARDIAN, &id).await;
     opened.reply_ability = None;
@@ -172,6 +174,7 @@ async fn i7_whoever_resumes_misses_nothing_however_old_the_position(column: Colu
         );
         for (position, _, conversation) in &told {
             assert_eq!(conversation, &newest[&conversation.id], "from {after}");
+            assert_eq!(conversation.position, *position, "from {after}");
             last_changes.entry(conversation.id.clone()).or_insert(*position);
         }
         // Each conversation whose last change is after the position, once, in the order of those changes.
@@ -211,13 +214,17 @@ async fn c5_a_watch_tells_of_no_other_mailbox_and_says_that_it_is_alive(column: 
 }
 
 async fn directory_changes(publisher: &Publisher) {
-    let now = Clock::system().now();
-    let organization = OrganizationId::parse(ORGANIZATION).unwrap();
     let payload = DirectoryChanged {
         organization_id: ORGANIZATION.to_owned(),
         location_ids: vec!["main".to_owned()],
         ..DirectoryChanged::default()
     };
+    publish(publisher, payload).await;
+}
+
+async fn publish(publisher: &Publisher, payload: DirectoryChanged) {
+    let now = Clock::system().now();
+    let organization = OrganizationId::parse(ORGANIZATION).unwrap();
     let event = Published::directory_changed(Ids.next(now), organization, &payload, TraceHeaders::default(), now);
     // A broker whose queue was made just now may refuse; the relay would come again, too.
     let end = Instant::now() + PATIENCE;
@@ -269,4 +276,48 @@ async fn watches_take_no_places_of_calls(column: Column) {
     }
     let id = service.start_staff().await.conversation_id;
     service.of(DOCTOR).reply(reply_to(&id)).await.unwrap();
+}
+
+on_both!(lists_searches_and_watches_are_merged_by_position);
+async fn lists_searches_and_watches_are_merged_by_position(column: Column) {
+    let service = Service::start_as(column, "merge", plan(NEVER)).await;
+    let ids = some_life(&service).await;
+    let mut guardian = service.of(GUARDIAN);
+    let list = carepost_proto::messaging::v1::ListConversationsRequest::default();
+    let before = guardian.list_conversations(list.clone()).await.unwrap().into_inner();
+    let before = before.conversations.into_iter().find(|one| one.id == ids[0]).unwrap();
+    let read = read_up_to(&ids[0], before.last_sequence);
+    let answer = guardian.mark_read(read.clone()).await.unwrap().into_inner();
+    let revision = answer.mailbox.unwrap().revision;
+    assert!(before.position < revision, "an answer that was overtaken loses");
+
+    let after = service.open(GUARDIAN, &ids[0]).await;
+    let listed = guardian.list_conversations(list).await.unwrap().into_inner();
+    let listed = listed.conversations.into_iter().find(|one| one.id == ids[0]).unwrap();
+    let query = carepost_proto::messaging::v1::SearchConversationsRequest {
+        query: "wound check".to_owned(),
+        ..Default::default()
+    };
+    let found = guardian.search_conversations(query).await.unwrap().into_inner().results;
+    let found = found.into_iter().filter_map(|result| result.conversation);
+    let found = found.into_iter().find(|one| one.id == ids[0]).unwrap();
+    let (mut watch, _) = Watch::open(service.of(GUARDIAN), Some(revision - 1)).await.unwrap();
+    let (position, _, mut told) = watch.changed().await;
+    told.reply_ability.clone_from(&after.reply_ability);
+    assert_eq!((after.position, position), (revision, revision));
+    assert_eq!([&listed, &found, &told], [&after; 3], "ties are the same state");
+
+    // What is so already changes nothing, and neither does a repeated request.
+    let again = carepost_proto::messaging::v1::MarkReadRequest {
+        request_id: crate::support::request_id(),
+        ..read.clone()
+    };
+    for request in [again, read] {
+        let answer = guardian.mark_read(request).await.unwrap().into_inner();
+        assert_eq!(answer.mailbox.unwrap().revision, revision);
+    }
+    assert_eq!(service.open(GUARDIAN, &ids[0]).await, after);
+    // What others do to their own side is no change of the guardian's.
+    service.of(NURSE).mark_read(read_up_to(&ids[0], 1)).await.unwrap();
+    assert_eq!(service.open(GUARDIAN, &ids[0]).await.position, revision);
 }

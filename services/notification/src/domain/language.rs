@@ -24,6 +24,12 @@ impl Language {
             .find(|language| language.tag().eq_ignore_ascii_case(primary))
     }
 
+    /// The language of the first of these locales that emails are written in; if there is none, English.
+    #[must_use]
+    pub fn first_of(locales: &[&str]) -> Self {
+        locales.iter().find_map(|locale| Self::of(locale)).unwrap_or_default()
+    }
+
     /// Its BCP 47 tag.
     #[must_use]
     pub fn tag(self) -> &'static str {
@@ -48,6 +54,20 @@ mod tests {
         }
         for locale in ["", "fr", "est", "x-es", "-es", "zh-Hant"] {
             assert_eq!(Language::of(locale), None, "{locale}");
+        }
+    }
+
+    #[test]
+    fn the_first_language_that_emails_are_written_in_counts() {
+        for (locales, language) in [
+            (&["es-MX", "en-US"][..], Language::Spanish),
+            (&["fr-CA", "es-US"], Language::Spanish),
+            (&["", "es"], Language::Spanish),
+            (&["en", "es"], Language::English),
+            (&["fr", "de"], Language::English),
+            (&[], Language::English),
+        ] {
+            assert_eq!(Language::first_of(locales), language, "{locales:?}");
         }
     }
 }

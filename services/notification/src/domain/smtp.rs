@@ -35,11 +35,18 @@ pub enum Ending<'a> {
 /// What it means.
 ///
 /// Only once the email itself was on its way can the server have it without our knowing. A refusal counts for good only
-/// where it is about the recipient or the email: one at the door, or of our own address, is about how we are set up, and
-/// would be lifted for all once that is put right.
+/// where it is about the recipient or the email: one at the door, of our own address, or for the want of a login or of TLS
+/// (RFC 4954, 4.7), is about how we are set up, and would be lifted for all once that is put right.
 #[must_use]
 pub fn meaning(step: Step, ending: Ending<'_>) -> Outcome {
     match (step, ending) {
+        (
+            _,
+            Ending::Reply {
+                code: code @ 530..=539,
+                text,
+            },
+        ) => Outcome::Postponed(Answer::new(code, text)),
         (
             Step::Content,
             Ending::Reply {
@@ -90,7 +97,9 @@ mod tests {
             (354, ["postponed", "postponed", "postponed", "unknown"]),
             (421, ["postponed"; 4]),
             (451, ["postponed"; 4]),
-            (535, ["postponed", "postponed", "refused", "refused"]),
+            (530, ["postponed"; 4]),
+            (535, ["postponed"; 4]),
+            (550, ["postponed", "postponed", "refused", "refused"]),
             (554, ["postponed", "postponed", "refused", "refused"]),
         ] {
             assert_eq!(

@@ -14,6 +14,7 @@ use super::{
     recipient::Lookup,
 };
 use crate::{
+    counts,
     domain::{Answer, Attempt, DeliveryState, Outcome, given_up, settle},
     store::{Claimed, StoreError, Write},
 };
@@ -117,7 +118,7 @@ impl Mailer {
         let mut failures = 0;
         loop {
             match self.store.finish(write, claimed, &settled).await {
-                Ok(true) => return,
+                Ok(true) => return counts::attempt_ended(&settled),
                 Ok(false) => return tracing::warn!("the claim had ended: somebody else has the delivery"),
                 Err(error) if begun.elapsed() >= LONGEST_OUTAGE => return lost(&error),
                 Err(error) => tracing::warn!(%error, failures, "an outcome could not be recorded yet"),

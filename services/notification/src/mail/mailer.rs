@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{MailSettings, Recipients, Transport, attempt::Ended};
 use crate::{
+    counts,
     domain::Rate,
     store::{Claim, Claimed, Store, StoreError},
 };
@@ -176,6 +177,10 @@ impl Mailer {
 
     fn begin(self: &Arc<Self>, claimed: Vec<Claimed>, work: &mut Work) {
         for claimed in claimed {
+            if claimed.took_over {
+                counts::attempt_died();
+                tracing::warn!(delivery = %claimed.id, "an attempt died: nobody knows whether its email went out");
+            }
             let (mailer, id) = (Arc::clone(self), claimed.id);
             work.busy.insert(id);
             work.attempts.spawn(async move {

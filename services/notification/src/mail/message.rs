@@ -83,16 +83,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Brand, Link};
+    use crate::domain::{Brand, Language, Link};
 
     fn built(brand: &str) -> String {
-        let link = Link::parse("https://portal.example.org/inbox").unwrap();
+        built_with(brand, "https://portal.example.org/inbox")
+    }
+
+    fn built_with(brand: &str, link: &str) -> String {
+        let link = Link::parse(link).unwrap();
         let (from, to) = (
             "no-reply@hospital.example".parse().unwrap(),
             "g@home.example".parse().unwrap(),
         );
         let now = DateTime::UNIX_EPOCH;
-        let email = Email::for_portal(Brand::clean(brand, "", ""), "en", link);
+        let email = Email::for_portal(Brand::clean(brand, "", ""), Language::English, link);
         build(Uuid::from_u128(5), &from, &to, &email, now).unwrap()
     }
 
@@ -261,6 +265,20 @@ mod tests {
             folded(&format!("{line}\r\n\r\n")),
             format!("A:\r\n {} b\r\n\r\n", "c".repeat(80))
         );
+    }
+
+    #[test]
+    fn no_line_is_longer_than_mail_allows_however_long_the_link() {
+        for part in ["x", "ñ", "&", ".", "=", "%20"] {
+            let link = format!("https://portal.example.org/{}", part.repeat(2_000));
+            let email = built_with("Southern", &link);
+            let longest = email.split("\r\n").map(str::len).max().unwrap();
+            assert!(longest <= 998, "{part}: {longest}");
+            assert!(
+                !email.replace("\r\n", "").contains(['\r', '\n']),
+                "every line ends with CR LF"
+            );
+        }
     }
 
     proptest! {

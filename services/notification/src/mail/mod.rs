@@ -1,6 +1,7 @@
 //! Sends what is due: claims it, asks eligibility, renders, hands it to the mail server or writes it into
 //! the folder, records the outcome.
 
+mod address;
 mod attempt;
 mod connection;
 mod folder;

@@ -9,8 +9,9 @@ use carepost_rpc::peer::{Peer, PeerError};
 use lettre::Address;
 use tonic::Code;
 
+use super::address::parse_address;
 use crate::{
-    domain::{Answer, Brand, Email, Link, Outcome, SuppressionReason},
+    domain::{Answer, Brand, Email, Language, Link, Outcome, SuppressionReason},
     store::Claimed,
 };
 
@@ -74,23 +75,24 @@ fn understand(recipient: &PersonId, answer: GetEmailRecipientResponse, staff_url
     // An address is not repeated in what is kept, however wrong.
     let address = match answer.email.trim() {
         "" => return Lookup::Not(refused("the recipient has no address")),
-        text => text.parse::<Address>(),
+        text => parse_address(text),
     };
-    let Ok(address) = address else {
+    let Some(address) = address else {
         return Lookup::Not(refused("the recipient's address is malformed"));
     };
     // An operator can put these right.
     let Some(brand) = answer.brand else {
         return Lookup::Not(postponed("eligibility told no brand"));
     };
+    let language = Language::first_of(&[&answer.locale, &brand.locale]);
     let brand = Brand::clean(&brand.name, &brand.logo_url, &brand.phone).filter(|_| !brand.neutral);
     match (recipient, Link::parse(&answer.portal_url)) {
         (PersonId::Staff(_), _) => {
-            let email = Email::for_staff(brand, &answer.locale, staff_url.cloned());
+            let email = Email::for_staff(brand, language, staff_url.cloned());
             Lookup::Found(address, Box::new(email))
         }
         (PersonId::Portal(_), Ok(link)) => {
-            let email = Email::for_portal(brand, &answer.locale, link);
+            let email = Email::for_portal(brand, language, link);
             Lookup::Found(address, Box::new(email))
         }
         (PersonId::Portal(_), Err(_)) => Lookup::Not(postponed("the organization has no usable portal URL")),
@@ -117,7 +119,6 @@ mod tests {
     use carepost_proto::eligibility::v1;
 
     use super::*;
-    use crate::domain::Language;
 
     fn active() -> GetEmailRecipientResponse {
         GetEmailRecipientResponse {
@@ -210,6 +211,25 @@ mod tests {
             (email.language(), email.link().unwrap().as_str(), email.is_for_staff()),
             (Language::Spanish, "https://portal.example.org/", false)
         );
+    }
+
+    #[test]
+    fn who_reads_another_language_gets_the_brands_and_then_english() {
+        for (own, brands, language) in [
+            ("es-MX", "en-US", Language::Spanish),
+            ("en-US", "es-US", Language::English),
+            ("fr-CA", "es-US", Language::Spanish),
+            ("", "es-US", Language::Spanish),
+            ("fr-CA", "de", Language::English),
+            ("", "", Language::English),
+        ] {
+            for recipient in ["portal/1", "staff/1"] {
+                let mut answer = active();
+                own.clone_into(&mut answer.locale);
+                brands.clone_into(&mut answer.brand.as_mut().unwrap().locale);
+                assert_eq!(found(recipient, answer, None).language(), language, "{own}, {brands}");
+            }
+        }
     }
 
     #[test]

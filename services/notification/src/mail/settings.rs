@@ -5,7 +5,7 @@ use std::time::Duration;
 use carepost_runtime::{Backoff, settings::Reader};
 use lettre::Address;
 
-use super::place::Place;
+use super::{address::parse_address, place::Place};
 use crate::domain::Link;
 
 /// Settings of the way that emails go, and of the mailer.
@@ -33,7 +33,7 @@ impl MailSettings {
         let timeout = reader.milliseconds("mail.timeout_ms", 100..=600_000);
         Self {
             place,
-            from: reader.parsed("mail.from"),
+            from: from(reader),
             timeout,
             lease: lease(reader, timeout),
             concurrency: reader.count("mail.concurrency", 1..=200),
@@ -50,6 +50,16 @@ impl MailSettings {
     pub fn staff_url(&self) -> Option<&Link> {
         self.staff_url.as_ref()
     }
+}
+
+/// It is in headers that must be ASCII.
+fn from(reader: &mut Reader) -> Option<Address> {
+    let from: Option<Address> = reader.parsed("mail.from");
+    let usable = parse_address(from.as_ref()?.as_ref()).filter(|from| AsRef::<str>::as_ref(from).is_ascii());
+    if usable.is_none() {
+        reader.fault("mail.from", "must be ASCII before the @");
+    }
+    usable
 }
 
 /// An attempt waits for the mail server four times at most; the rest is for eligibility and the database.
@@ -103,6 +113,17 @@ mod tests {
         .unwrap();
         assert_eq!(settings.most_per_second, Some(5));
         assert_eq!(settings.staff_url.unwrap().as_str(), "https://emr.example/");
+    }
+
+    #[test]
+    fn the_senders_domain_may_be_of_any_script() {
+        let read = |from: &str| read(&format!("from = \"{from}\"\nurl = \"smtps://mail\""));
+        let from = read("no-reply@bücher.example").unwrap().from.unwrap();
+        assert_eq!(from.to_string(), "no-reply@xn--bcher-kva.example");
+        assert_eq!(
+            read("jürgen@bücher.example").unwrap_err(),
+            ["mail.from: must be ASCII before the @"]
+        );
     }
 
     #[test]

@@ -36,14 +36,14 @@ pub(super) async fn handle(
 
 fn parse(request: &PreviewEmailRequest) -> Result<Email, Status> {
     let mut violations = Violations::default();
-    let locale = match request.locale.as_str() {
-        "" => Language::default().tag(),
-        locale if Language::of(locale).is_some() => locale,
-        _ => {
-            violations.add("locale", "emails are not written in this language");
-            ""
-        }
+    let language = match request.locale.as_str() {
+        "" => Some(Language::default()),
+        locale => Language::of(locale),
     };
+    if language.is_none() {
+        violations.add("locale", "emails are not written in this language");
+    }
+    let language = language.unwrap_or_default();
     let brand = request.brand.as_ref().map(|given| brand(&mut violations, given));
     let brand = brand.flatten().filter(|_| !request.neutral);
     let link = match request.link.as_str() {
@@ -56,8 +56,8 @@ fn parse(request: &PreviewEmailRequest) -> Result<Email, Status> {
     };
     let portal = violations.take("link", link.clone().map_or_else(|| Link::parse(PORTAL), Ok));
     let email = match EmailKind::try_from(request.kind) {
-        Ok(EmailKind::Staff) => Some(Email::for_staff(brand, locale, link)),
-        Ok(EmailKind::Unspecified | EmailKind::Portal) => portal.map(|link| Email::for_portal(brand, locale, link)),
+        Ok(EmailKind::Staff) => Some(Email::for_staff(brand, language, link)),
+        Ok(EmailKind::Unspecified | EmailKind::Portal) => portal.map(|link| Email::for_portal(brand, language, link)),
         Err(_) => {
             violations.add("kind", "must be a kind of email");
             None

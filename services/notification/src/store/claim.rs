@@ -3,14 +3,18 @@
 use carepost_identity::{Actor, ChartId, OrganizationId, PersonId};
 use carepost_runtime::database::begin;
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    FromQueryResult, QueryFilter, Statement, Value, sea_query::Expr,
+};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
     entity::{attempt, delivery},
-    rows,
+    in_time, rows,
 };
+use crate::domain::AttemptOutcome;
 
 /// A delivery that is ours to send, until its lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct Claimed {
     pub attempts_since_start: i32,
     /// How many of them ended without a known outcome.
     pub unknown_since_start: i32,
+    /// Whether it was taken over from an attempt that died: one with an unknown outcome, of which nobody else will tell.
+    pub took_over: bool,
     /// Proof that it is ours.
     pub claim: Uuid,
 }
@@ -97,6 +103,10 @@ impl Store {
     /// # Errors
     /// If the database does not answer. What it may have claimed is due again when its lease ends.
     pub async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        in_time(self.claim_in_tx(claim)).await
+    }
+
+    async fn claim_in_tx(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         let backend = self.database.get_database_backend();
         let sql = match backend {
             DbBackend::Sqlite => CLAIM_SQLITE,
@@ -111,9 +121,32 @@ impl Store {
         let found = found.collect::<Result<Vec<_>, _>>()?;
         let begun = found.iter().map(|row| begun(row, claim.now));
         attempt::Entity::insert_many(begun).exec_without_returning(&tx).await?;
+        let mut claimed = Vec::new();
+        for row in found {
+            let took_over = end_the_dead(&tx, &row).await?;
+            claimed.push(rows::claimed(row, took_over)?);
+        }
         tx.commit().await?;
-        found.into_iter().map(rows::claimed).collect()
+        Ok(claimed)
     }
+}
+
+/// Records the end of the attempt before, if it died. Tells whether it did.
+async fn end_the_dead(tx: &DatabaseTransaction, row: &delivery::Model) -> Result<bool, DbErr> {
+    if row.unknown_outcome_count == 0 {
+        return Ok(false);
+    }
+    let unknown = rows::outcome_text(AttemptOutcome::Unknown);
+    let ended = attempt::Entity::update_many()
+        .col_expr(attempt::Column::Outcome, Expr::value(unknown))
+        .col_expr(attempt::Column::Answer, Expr::value(rows::DIED))
+        .filter(attempt::Column::Organization.eq(row.organization.as_str()))
+        .filter(attempt::Column::Delivery.eq(row.id))
+        .filter(attempt::Column::Number.eq(row.attempt_count - 1))
+        .filter(attempt::Column::Outcome.is_null())
+        .exec(tx)
+        .await?;
+    Ok(ended.rows_affected == 1)
 }
 
 fn begun(row: &delivery::Model, now: DateTime<Utc>) -> attempt::ActiveModel {

@@ -6,25 +6,29 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, ExprTrait, Q
 use super::{
     Claimed, Store, StoreError, Write,
     entity::{attempt, delivery},
-    rows,
+    in_time, rows,
 };
 use crate::domain::{DeliveryState, Settled};
 
 impl Store {
-    /// Records how an attempt ended, and what it made of its delivery. Tells whether it was still claimed: if not, the lease
-    /// had ended and somebody else has it, who counted this attempt as one with an unknown outcome; or this was recorded
-    /// before.
+    /// Records how an attempt ended, and what it made of its delivery. Tells whether it is recorded, now or by an earlier call
+    /// whose answer was lost. If not, the lease had ended and somebody else has the delivery, who counted this attempt as one
+    /// with an unknown outcome.
     ///
     /// # Errors
     /// If the database does not answer.
     pub async fn finish(&self, write: Write<'_>, claimed: &Claimed, settled: &Settled) -> Result<bool, StoreError> {
-        let tx = begin(&self.database).await?;
-        let finished = finish_delivery(&tx, write, claimed, settled).await?;
-        if finished {
+        in_time(async {
+            let tx = begin(&self.database).await?;
+            let finished = finish_delivery(&tx, write, claimed, settled).await?;
+            if !finished {
+                return is_recorded(&tx, write, claimed).await;
+            }
             finish_attempt(&tx, write, claimed, settled).await?;
             tx.commit().await?;
-        }
-        Ok(finished)
+            Ok(true)
+        })
+        .await
     }
 }
 
@@ -58,6 +62,13 @@ async fn finish_delivery(
         .exec(tx)
         .await?;
     Ok(finished.rows_affected == 1)
+}
+
+/// Whether the attempt has an end already, and not the one that who took it over gave it.
+async fn is_recorded(tx: &DatabaseTransaction, write: Write<'_>, claimed: &Claimed) -> Result<bool, StoreError> {
+    let number = (write.organization.to_string(), claimed.id, claimed.attempt_count);
+    let found = attempt::Entity::find_by_id(number).one(tx).await?;
+    Ok(found.is_some_and(|attempt| attempt.ended_at.is_some()))
 }
 
 async fn finish_attempt(

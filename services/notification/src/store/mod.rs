@@ -13,14 +13,22 @@ mod retry;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod waiting;
+
+use std::time::Duration;
 
 use carepost_identity::{Actor, OrganizationId};
 use carepost_runtime::DatabaseFault;
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseConnection;
+use tokio::time::timeout;
 
 pub use claim::{Claim, Claimed};
 pub use deliveries::{DeliveryFilter, DeliveryPosition};
+
+/// How long a transaction of the mailer or the inbox may take in all, whatever the database itself allows: a machine that is
+/// gone gives nothing up. A call has a deadline of its own.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The store of one database.
 #[derive(Clone, Debug)]
@@ -62,4 +70,10 @@ impl Store {
     pub fn new(database: DatabaseConnection) -> Self {
         Self { database }
     }
+}
+
+/// Gives a transaction up that takes too long. It may have been carried out.
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let given_up = Err(StoreError::Database(DatabaseFault::Unavailable));
+    timeout(PATIENCE, work).await.unwrap_or(given_up)
 }

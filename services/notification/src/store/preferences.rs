@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use carepost_identity::{OrganizationId, StaffId};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
-use super::{Store, StoreError, Write, entity::preference};
+use super::{Store, StoreError, Write, entity::preference, in_time};
 
 impl Store {
     /// Whether a member of staff wants an email for each message. Who never chose does not.
@@ -62,12 +62,11 @@ impl Store {
         if ids.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let found = preference::Entity::find()
+        let asked = preference::Entity::find()
             .filter(preference::Column::Organization.eq(organization.as_str()))
             .filter(preference::Column::Staff.is_in(ids))
-            .filter(preference::Column::EmailOnMessage.eq(true))
-            .all(&self.database)
-            .await?;
+            .filter(preference::Column::EmailOnMessage.eq(true));
+        let found = in_time(async { Ok(asked.all(&self.database).await?) }).await?;
         let ids = found.into_iter().map(|row| StaffId::parse(row.staff));
         ids.collect::<Result<_, _>>().map_err(|_| StoreError::Corrupt("staff"))
     }

@@ -2,7 +2,7 @@
 
 use sea_orm::{ActiveValue::Set, EntityTrait, sea_query::OnConflict};
 
-use super::{Store, StoreError, Write, entity::delivery, rows};
+use super::{Store, StoreError, Write, entity::delivery, in_time, rows};
 use crate::domain::{DeliveryState, NewDelivery};
 
 impl Store {
@@ -18,11 +18,8 @@ impl Store {
         traceparent: Option<&str>,
     ) -> Result<u64, StoreError> {
         let rows = deliveries.iter().map(|new| row(write, new, traceparent));
-        let new = delivery::Entity::insert_many(rows)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&self.database)
-            .await?;
-        Ok(new)
+        let insert = delivery::Entity::insert_many(rows).on_conflict(OnConflict::new().do_nothing().to_owned());
+        in_time(async { Ok(insert.exec_without_returning(&self.database).await?) }).await
     }
 }
 

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr}
 use super::{
     Claimed, Store, StoreError, Write,
     entity::{attempt, delivery},
-    rows,
+    in_time, rows,
 };
 use crate::domain::DeliveryState;
 
@@ -17,6 +17,10 @@ impl Store {
     /// # Errors
     /// If the database does not answer.
     pub async fn release(&self, write: Write<'_>, claimed: &Claimed) -> Result<bool, StoreError> {
+        in_time(self.release_in_tx(write, claimed)).await
+    }
+
+    async fn release_in_tx(&self, write: Write<'_>, claimed: &Claimed) -> Result<bool, StoreError> {
         let state = if claimed.attempt_count > 1 {
             DeliveryState::Retrying
         } else {

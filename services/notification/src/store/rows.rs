@@ -33,7 +33,7 @@ const OUTCOMES: [(&str, AttemptOutcome); 5] = [
 ];
 
 /// What is told of an attempt whose process died.
-const DIED: &str = "the attempt did not end: its process died";
+pub(super) const DIED: &str = "the attempt did not end: its process died";
 
 /// How a state is stored.
 pub(super) fn state_text(state: DeliveryState) -> &'static str {
@@ -82,7 +82,7 @@ pub(super) fn attempt(row: &attempt::Model, of: &Delivery) -> Result<AttemptReco
     let (outcome, told) = match row.outcome.as_deref() {
         Some(text) => (known(&OUTCOMES, text, "outcome")?, row.answer.as_str()),
         None if under_way => (AttemptOutcome::UnderWay, ""),
-        // Somebody took it over when its lease ended, and counted it.
+        // Somebody took it over when its lease ended, and counted it: an earlier version, that did not record it.
         None => (AttemptOutcome::Unknown, DIED),
     };
     Ok(AttemptRecord {
@@ -94,7 +94,7 @@ pub(super) fn attempt(row: &attempt::Model, of: &Delivery) -> Result<AttemptReco
     })
 }
 
-pub(super) fn claimed(row: delivery::Model) -> Result<Claimed, StoreError> {
+pub(super) fn claimed(row: delivery::Model, took_over: bool) -> Result<Claimed, StoreError> {
     let chart = row.chart_id.map(ChartId::parse).transpose();
     Ok(Claimed {
         organization: OrganizationId::parse(row.organization).map_err(|_| StoreError::Corrupt("organization"))?,
@@ -106,6 +106,7 @@ pub(super) fn claimed(row: delivery::Model) -> Result<Claimed, StoreError> {
         started_at: row.retried_at.unwrap_or(row.created_at),
         attempts_since_start: row.attempt_count.saturating_sub(row.attempts_before_retry),
         unknown_since_start: row.unknown_outcome_count.saturating_sub(row.unknown_before_retry),
+        took_over,
         claim: row.claim.ok_or(StoreError::Corrupt("claim"))?,
     })
 }

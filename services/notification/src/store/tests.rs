@@ -44,6 +44,9 @@ macro_rules! on_both {
     };
 }
 
+mod retry;
+mod waiting;
+
 struct Ledger {
     store: Store,
     place: Place,
@@ -169,6 +172,7 @@ async fn n3_a_claim_is_taken_over_when_its_lease_ends_and_not_before(column: Col
     assert_eq!(ledger.claim(11, 5, &[first.id, Uuid::nil()]).await, []);
     let second = ledger.claim(11, 5, &[Uuid::nil()]).await.remove(0);
     assert_eq!((second.id, second.attempt_count), (first.id, 2));
+    assert!(second.took_over && !first.took_over);
 
     assert!(
         !ledger.store.finish(ledger.write(12), &first, &sent()).await.unwrap(),
@@ -176,6 +180,14 @@ async fn n3_a_claim_is_taken_over_when_its_lease_ends_and_not_before(column: Col
     );
     assert!(!ledger.store.release(ledger.write(12), &first).await.unwrap());
     assert!(ledger.store.finish(ledger.write(12), &second, &sent()).await.unwrap());
+    // Whose answer was lost asks again, and changes nothing.
+    assert!(
+        ledger
+            .store
+            .finish(ledger.write(13), &second, &failed(AttemptOutcome::Refused))
+            .await
+            .unwrap()
+    );
     let done = ledger
         .store
         .delivery(&ledger.organization, first.id)
@@ -223,6 +235,9 @@ async fn a_released_claim_leaves_no_trace_in_the_counts(column: Column) {
         (found.state, found.attempt_count, found.unknown_outcome_count),
         (DeliveryState::Retrying, 1, 1)
     );
+    // And it is told once.
+    let next = ledger.claim(21, 5, &[]).await.remove(0);
+    assert!(claimed.took_over && !next.took_over);
     ledger.clear().await;
 }
 
@@ -290,80 +305,6 @@ fn failed(outcome: AttemptOutcome) -> Settled {
         outcome,
         ..sent()
     }
-}
-
-on_both!(n5_a_retry_begins_anew_and_counts_anew);
-async fn n5_a_retry_begins_anew_and_counts_anew(column: Column) {
-    let ledger = Ledger::new(column, "anew").await;
-    ledger.record(1).await;
-    let first = ledger.claim(1, 5, &[]).await.remove(0);
-    assert_eq!((first.attempts_since_start, first.unknown_since_start), (1, 0));
-    // While it is being tried, it is left alone.
-    let (step, left) = ledger.store.retry(ledger.write(2), first.id).await.unwrap().unwrap();
-    assert_eq!(
-        (step, left.next_attempt_at, left.updated_at),
-        (Retry::Leave, Some(at(11)), at(1))
-    );
-    let unknown = failed(AttemptOutcome::Unknown);
-    assert!(ledger.store.finish(ledger.write(3), &first, &unknown).await.unwrap());
-
-    let (step, retried) = ledger.store.retry(ledger.write(4), first.id).await.unwrap().unwrap();
-    assert_eq!((step, retried.state), (Retry::Anew, DeliveryState::Retrying));
-    assert_eq!(
-        (retried.retried_at, retried.next_attempt_at),
-        (Some(at(4)), Some(at(4)))
-    );
-    assert_eq!((retried.attempt_count, retried.unknown_outcome_count), (1, 1));
-    let second = ledger.claim(5, 5, &[]).await.remove(0);
-    assert_eq!(
-        (
-            second.attempt_count,
-            second.attempts_since_start,
-            second.unknown_since_start
-        ),
-        (2, 1, 0)
-    );
-    assert_eq!(second.started_at, at(4));
-    assert!(ledger.store.finish(ledger.write(6), &second, &sent()).await.unwrap());
-    let (step, done) = ledger.store.retry(ledger.write(7), first.id).await.unwrap().unwrap();
-    assert_eq!(
-        (step, done.state, done.updated_at),
-        (Retry::Refuse, DeliveryState::Sent, at(6))
-    );
-    assert_eq!(ledger.claim(1_000, 5, &[]).await, []);
-    assert_eq!(ledger.store.retry(ledger.write(8), Uuid::nil()).await.unwrap(), None);
-    ledger.clear().await;
-}
-
-on_both!(n5_a_retry_of_what_waits_is_due_at_once);
-async fn n5_a_retry_of_what_waits_is_due_at_once(column: Column) {
-    let ledger = Ledger::new(column, "waits").await;
-    ledger.record(1).await;
-    let first = ledger.claim(1, 5, &[]).await.remove(0);
-    let later = Settled {
-        state: DeliveryState::Retrying,
-        next_attempt_at: Some(at(100)),
-        outcome: AttemptOutcome::Postponed,
-        ..sent()
-    };
-    ledger.store.finish(ledger.write(2), &first, &later).await.unwrap();
-    assert_eq!(ledger.claim(3, 5, &[]).await, []);
-    for seconds in [4, 5] {
-        let (step, waits) = ledger
-            .store
-            .retry(ledger.write(seconds), first.id)
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            (step, waits.state, waits.retried_at),
-            (Retry::Now, DeliveryState::Retrying, None)
-        );
-        assert_eq!(waits.next_attempt_at, Some(at(seconds)));
-    }
-    let second = ledger.claim(5, 5, &[]).await.remove(0);
-    assert_eq!((second.attempt_count, second.attempts_since_start), (2, 2));
-    ledger.clear().await;
 }
 
 on_both!(n5_every_attempt_is_kept_and_what_was_given_back_is_none);

@@ -167,25 +167,3 @@ async fn n4_an_account_that_is_no_longer_active_gets_nothing(column: Column) {
     service.stop().await;
     world.clear().await;
 }
-
-on_both!(an_address_that_cannot_be_used_fails_at_once_and_is_not_kept);
-async fn an_address_that_cannot_be_used_fails_at_once_and_is_not_kept(column: Column) {
-    let world = world(column, "address").await;
-    world.eligibility.put("southern", "one", active("nobody at home"));
-    let service = world.serve_by_smtp().await;
-    let sent = world.publish(&["portal/one"]).await;
-    let failed = service.wait_for_state(sent.delivery, DeliveryState::Failed).await;
-    assert_eq!(
-        (failed.last_code, failed.last_answer.as_str()),
-        (0, "the recipient's address is malformed")
-    );
-    assert_eq!(world.smtp.connections(), 0);
-
-    world.eligibility.put("southern", "one", active("jürgen@home.example"));
-    let sent = world.publish(&["portal/one"]).await;
-    let failed = service.wait_for_state(sent.delivery, DeliveryState::Failed).await;
-    assert_eq!(failed.last_answer, "the mail server takes no address of this kind");
-    assert!(world.smtp.mails().is_empty());
-    service.stop().await;
-    world.clear().await;
-}

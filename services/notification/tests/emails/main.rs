@@ -3,13 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod addresses;
 mod attempts;
 mod failing;
 mod folder;
 mod inbox;
 mod ledger;
+mod login;
+mod metrics;
 mod outages;
 mod parts;
+mod postfix;
 mod preferences;
 mod preview;
 mod process;

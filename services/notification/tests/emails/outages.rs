@@ -62,6 +62,22 @@ async fn while_the_mail_server_is_down_it_is_known_that_nothing_was_sent(column:
     world.clear().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_falls_silent_holds_nothing_up_for_long() {
+    let world = world(Column::Real, "silent").await;
+    let service = world.serve().await;
+    let sent = world.publish(&["portal/one"]).await;
+    service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+    // The connections that there are never answer again: the mailer's among them, and the inbox's.
+    world.parts.silence_database();
+    let sent = world.publish(&["portal/one"]).await;
+    let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+    assert_eq!((done.attempt_count, done.unknown_outcome_count), (1, 0));
+    assert_eq!(world.mails().len(), 2);
+    service.stop().await;
+    world.clear().await;
+}
+
 on_both!(n3_an_accepted_email_is_recorded_as_sent_after_an_outage_of_the_database);
 async fn n3_an_accepted_email_is_recorded_as_sent_after_an_outage_of_the_database(column: Column) {
     let world = Arc::new(world(column, "database").await);

@@ -115,6 +115,14 @@ impl Parts {
         }
     }
 
+    /// The connections to the database never answer again. New ones do.
+    pub fn silence_database(&self) {
+        match self {
+            Self::Real { wire, .. } => wire.silence(),
+            Self::Embedded { .. } => panic!("a file cannot fall silent"),
+        }
+    }
+
     pub async fn database_up(&self) {
         match self {
             Self::Real { wire, .. } => wire.heal().await,

@@ -18,13 +18,13 @@ use crate::{
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-fn carepost(arguments: &[&str], config: &Path) -> Command {
+pub fn carepost(arguments: &[&str], config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carepost-notification"));
     command.args(arguments).arg("--config").arg(config).kill_on_drop(true);
     command
 }
 
-async fn run(arguments: &[&str], config: &Path) -> Output {
+pub async fn run(arguments: &[&str], config: &Path) -> Output {
     timeout(PATIENCE, carepost(arguments, config).output())
         .await
         .unwrap()

@@ -122,6 +122,86 @@ async fn n3_half_of_a_good_answer_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn n3_once_the_email_is_on_its_way_a_server_that_fails_leaves_the_outcome_unknown() {
+    for conduct in [Conduct::Hang(Stage::Content), Conduct::Drop(Stage::Content)] {
+        let world = world("content").await;
+        world.smtp.script_connections(move |connection| match connection {
+            1 => conduct.clone(),
+            _ => Conduct::Usual,
+        });
+        let service = world.serve_by_smtp().await;
+        let sent = world.publish(&["portal/one"]).await;
+        let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+        assert_eq!((done.attempt_count, done.unknown_outcome_count), (2, 1));
+        // It had not got it. The client cannot know that.
+        assert_eq!(world.smtp.mails().len(), 1);
+        service.stop().await;
+        world.clear().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n3_a_kept_connection_that_has_gone_bad_is_replaced_within_the_attempt() {
+    let bad = [
+        Conduct::Hang(Stage::Reset),
+        Conduct::Drop(Stage::Reset),
+        Conduct::Refuse(Stage::Reset, 421, "4.4.2 idle for too long".to_owned()),
+    ];
+    for conduct in bad {
+        let world = world("kept").await;
+        world.smtp.script_connections(move |connection| match connection {
+            1 => conduct.clone(),
+            _ => Conduct::Usual,
+        });
+        let service = world.serve_by_smtp().await;
+        for connections in [1, 2] {
+            let sent = world.publish(&["portal/one"]).await;
+            let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+            assert_eq!((done.attempt_count, done.unknown_outcome_count), (1, 0));
+            assert_eq!(world.smtp.connections(), connections);
+        }
+        assert_eq!(world.smtp.mails().len(), 2);
+        service.stop().await;
+        world.clear().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_at_the_goodbye_keeps_nobody_from_stopping() {
+    let world = world("goodbye").await;
+    world.smtp.script_connections(|_| Conduct::Hang(Stage::Quit));
+    let service = world.serve_by_smtp().await;
+    let sent = world.publish(&["portal/one"]).await;
+    service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+    service.stop().await;
+    world.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n3_who_is_greylisted_gets_the_email_later_and_the_others_at_once() {
+    let world = world("greylist").await;
+    world.eligibility.put("southern", "two", active("two@home.example"));
+    world.smtp.script(|address, attempt| match (address, attempt) {
+        ("one@home.example", 1 | 2) => Behaviour::RefuseRecipient(450, "4.2.0 greylisted for a second".into()),
+        _ => Behaviour::Accept,
+    });
+    let service = world.serve_by_smtp().await;
+    let sent = world.publish(&["portal/one", "portal/two"]).await;
+    let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+    assert_eq!((done.attempt_count, done.unknown_outcome_count), (3, 0));
+    let attempts = service.attempts(sent.delivery).await;
+    for attempt in &attempts[..2] {
+        assert_eq!((attempt.outcome(), attempt.code), (AttemptOutcome::Postponed, 450));
+    }
+    let other = Uuid::new_v5(&sent.event.id, b"portal/two");
+    assert_eq!(service.delivery(other).await.unwrap().attempt_count, 1);
+    let to: Vec<_> = world.smtp.mails().into_iter().flat_map(|mail| mail.to).collect();
+    assert_eq!(to, ["two@home.example", "one@home.example"]);
+    service.stop().await;
+    world.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recipient_who_is_refused_does_not_keep_the_others_from_their_emails() {
     let world = world("one_refused").await;
     world.eligibility.put("southern", "two", active("two@home.example"));

@@ -121,6 +121,12 @@ impl World {
             r#"
             [server]
             listen = "127.0.0.1:0"
+            person_calls_per_second = 1000000
+            person_burst = 1000000
+            organization_calls_per_second = 1000000
+            organization_burst = 1000000
+            service_calls_per_second = 1000000
+            service_burst = 1000000
             [database]
             url = "{database}"
             [identity]
@@ -203,7 +209,8 @@ impl World {
         let settings = Settings::load(Some(&self.settings_file(mail))).unwrap();
         database::migrate::<Migrator>(&settings.database).await.unwrap();
         let life = Lifecycle::default();
-        let address = app::start(settings, life.clone()).await.unwrap();
+        // Kept apart, since it is large.
+        let address = Box::pin(app::start(settings, life.clone())).await.unwrap();
         let channel = Endpoint::from_shared(format!("http://{address}"))
             .unwrap()
             .connect_lazy();

@@ -1,12 +1,12 @@
 //! The connection to the mail server is protected, or there is none.
 
 use carepost_proto::notification::v1::DeliveryState;
-use carepost_testkit::smtp::{Certificate, Options, Security, SmtpServer};
+use carepost_testkit::smtp::{Certificate, Conduct, Options, Security, SmtpServer, Stage};
 
 use crate::{parts::Column, stub::active, support::World};
 
 async fn world(hint: &str, security: Security) -> World {
-    let world = World::new(Column::Real, hint, security).await;
+    let world = World::new(Column::Embedded, hint, security).await;
     world.eligibility.put("southern", "one", active("one@home.example"));
     world
 }
@@ -74,4 +74,32 @@ async fn a_server_that_does_not_offer_starttls_gets_nothing() {
     assert!(world.smtp.mails().is_empty() && world.smtp.connections() > 0);
     service.stop().await;
     world.clear().await;
+}
+
+#[tokio::test]
+async fn n3_a_server_that_fails_at_tls_has_not_got_the_email() {
+    let refuse = |code| Conduct::Refuse(Stage::Tls, code, "x.7.0 no TLS now".to_owned());
+    for (security, scheme, conduct, code) in [
+        (Security::StartTls, "smtp+starttls", Conduct::Hang(Stage::Tls), 0),
+        (Security::StartTls, "smtp+starttls", Conduct::Drop(Stage::Tls), 0),
+        (Security::StartTls, "smtp+starttls", refuse(454), 454),
+        (Security::StartTls, "smtp+starttls", refuse(554), 554),
+        (Security::StartTls, "smtp+starttls", Conduct::InPieces, 250),
+        (Security::Tls, "smtps", Conduct::Hang(Stage::Tls), 0),
+        (Security::Tls, "smtps", Conduct::Drop(Stage::Tls), 0),
+        (Security::Tls, "smtps", Conduct::InPieces, 250),
+    ] {
+        let world = world("at_tls", security).await;
+        world.smtp.script_connections(move |connection| match connection {
+            1 => conduct.clone(),
+            _ => Conduct::Usual,
+        });
+        let service = world.serve_with(&world.mail_url(scheme)).await;
+        let sent = world.publish(&["portal/one"]).await;
+        let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+        assert_eq!(service.attempts(sent.delivery).await[0].code, code);
+        assert_eq!((done.unknown_outcome_count, world.smtp.mails().len()), (0, 1));
+        service.stop().await;
+        world.clear().await;
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use carepost_runtime::Backoff;
+use carepost_runtime::{
+    Backoff,
+    metrics::{labels::Consumed, metrics},
+};
 use tokio::{
     sync::{Mutex, MutexGuard},
     time::sleep,
@@ -102,7 +105,7 @@ pub(super) enum Outcome<'a> {
 
 /// Tries until there is a verdict that lasts, or `ended` comes while it waits for the next try.
 pub(super) async fn attempt<'a, H, F>(
-    received: &Received,
+    (received, queue): (&Received, &str),
     handler: &H,
     gate: &'a Gate,
     ended: &CancellationToken,
@@ -123,6 +126,7 @@ where
             Verdict::Malformed(reason) => return Outcome::Malformed(reason, pass),
             Verdict::Unavailable(reason) => {
                 let failures = pass.fails();
+                metrics().consumed(queue, Consumed::Retried);
                 tracing::warn!(
                     message_id = received.message_id,
                     reason,
@@ -165,7 +169,7 @@ mod tests {
                     }
                 };
                 matches!(
-                    attempt(&Received::default(), &handler, &gate, &ended).await,
+                    attempt((&Received::default(), ""), &handler, &gate, &ended).await,
                     Outcome::Done
                 )
             });
@@ -185,7 +189,7 @@ mod tests {
         gate.failures.store(20, Ordering::SeqCst);
         let begin = Instant::now();
         let received = Received::default();
-        let waiting = attempt(&received, &|_| async { Verdict::Done }, &gate, &ended);
+        let waiting = attempt((&received, ""), &|_| async { Verdict::Done }, &gate, &ended);
         let (outcome, ()) = tokio::join!(waiting, async { ended.cancel() });
         assert!(matches!(outcome, Outcome::Abandoned));
         assert_eq!(begin.elapsed(), Duration::ZERO);

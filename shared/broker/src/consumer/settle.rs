@@ -1,5 +1,6 @@
 //! One message, from its arrival to the verdict that lasts, whatever broker it came from.
 
+use carepost_runtime::metrics::{labels::Consumed, metrics};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,8 +34,11 @@ where
     B: Future<Output = Result<(), PublishError>>,
 {
     loop {
-        let (reason, pass) = match attempt(received, &work.handler, &work.gate, ended).await {
-            Outcome::Done => return Settled::Kept,
+        let (reason, pass) = match attempt((received, &work.queue), &work.handler, &work.gate, ended).await {
+            Outcome::Done => {
+                metrics().consumed(&work.queue, Consumed::Done);
+                return Settled::Kept;
+            }
             Outcome::Abandoned => return Settled::Abandoned,
             Outcome::Malformed(reason, pass) => (reason, pass),
         };
@@ -42,11 +46,13 @@ where
         match bury(reason.clone()).await {
             Ok(()) => {
                 pass.works();
+                metrics().consumed(&work.queue, Consumed::DeadLettered);
                 tracing::error!(message_id, reason, "a malformed message was put among the dead letters");
                 return Settled::Buried;
             }
             Err(error) => {
                 let failures = pass.fails();
+                metrics().consumed(&work.queue, Consumed::Retried);
                 tracing::warn!(message_id, %error, failures, "a dead letter cannot be made: the consumer pauses");
             }
         }

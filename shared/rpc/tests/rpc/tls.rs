@@ -16,7 +16,9 @@ use url::Url;
 use crate::authority::Authority;
 
 const SERVER: &str = "[server]\nlisten = \"127.0.0.1:0\"\nmax_concurrent_calls = 10\ncall_timeout_ms = 10000\n\
-    max_request_bytes = 262144\ngrace_seconds = 5\nmax_connection_age_seconds = 300\nkeepalive_seconds = 30\n";
+    max_request_bytes = 262144\ngrace_seconds = 5\nmax_connection_age_seconds = 300\nkeepalive_seconds = 30\n\
+    person_calls_per_second = 20\nperson_burst = 200\nservice_calls_per_second = 20\nservice_burst = 200\n\
+    organization_calls_per_second = 20\norganization_burst = 200\nallow_plaintext = false\n";
 
 fn settings(lines: &[(&str, &PathBuf)]) -> Result<ServerSettings, Faults> {
     let mut text = "[server]\n".to_owned();
@@ -136,6 +138,27 @@ async fn a_client_that_says_nothing_keeps_nobody_else_out() {
     served.call("https", "localhost", &ours.trusted()).await.unwrap();
     drop(silent);
     served.stop().await;
+}
+
+#[test]
+fn in_the_clear_a_server_listens_on_this_machine_alone_unless_told_that_something_else_encrypts() {
+    let read = |lines: &str| {
+        let mut reader = Reader::embedded(SERVER, &format!("[server]\n{lines}")).unwrap();
+        let settings = ServerSettings::read(&mut reader);
+        reader.finish(settings).map(drop)
+    };
+    let beyond = "listen = \"0.0.0.0:7601\"\n";
+    let refused = read(beyond).unwrap_err().to_string();
+    assert!(
+        refused.contains("server.certificate_file: is required to listen beyond"),
+        "{refused}"
+    );
+    read(&format!("{beyond}allow_plaintext = true\n")).unwrap();
+    read("listen = \"[::1]:7601\"\n").unwrap();
+    let ours = Authority::new();
+    let (certificate, key) = ours.sign("localhost");
+    let lines = format!("certificate_file = {certificate:?}\nkey_file = {key:?}\n");
+    read(&format!("{beyond}{lines}")).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// Proves to be `localhost` and 127.0.0.1 to whoever trusts its authority, which is made for it alone.
+/// Proves to be what its names say to whoever trusts its authority, which is made for it alone.
 pub(super) struct Certificate {
     /// The authority's certificate.
     pub ca_pem: String,
@@ -10,7 +10,7 @@ pub(super) struct Certificate {
     pub chain_pem: String,
 }
 
-pub(super) fn sign() -> Result<Certificate, rcgen::Error> {
+pub(super) fn sign(names: &[&str]) -> Result<Certificate, rcgen::Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority
@@ -20,7 +20,7 @@ pub(super) fn sign() -> Result<Certificate, rcgen::Error> {
     let ca_pem = authority.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate()?;
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
     let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
     Ok(Certificate {
         ca_pem,

@@ -1,6 +1,6 @@
 //! A private instance of a real mail server, Debian's postfix, on loopback.
 //!
-//! It takes mail for `example.org` over STARTTLS, into one mailbox. Nothing leaves it: it relays for nobody, and it has no
+//! It takes mail for `example.org` over TLS, into one mailbox. Nothing leaves it: it relays for nobody, and it has no
 //! part that could connect to another mail server. Postfix runs as root, and so must who starts it.
 
 use std::fs::{self, File};
@@ -15,15 +15,19 @@ use tokio::time::sleep;
 
 use crate::ports;
 
+mod attendant;
 mod certificate;
 mod folder;
+mod guard;
 mod install;
 mod processes;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+use attendant::Attendant;
 use folder::Folder;
+use guard::Guard;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -33,57 +37,102 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A mail goes through them in this order: whoever looks in this order overlooks none that moves on meanwhile.
 const QUEUES: [&str; 4] = ["maildrop", "incoming", "active", "deferred"];
 
-/// A running postfix. It is stopped and all of it removed when this is dropped. If this process dies, the next one that
-/// starts a postfix ends this one.
+/// A running postfix. It is stopped and all of it removed when this is dropped, and soon after this process has died without
+/// that; what is left even so is ended by the next process that starts a postfix.
 #[derive(Debug)]
 pub struct PostfixServer {
-    address: SocketAddr,
+    addresses: Addresses,
     ca_pem: String,
+    _attendants: [Attendant; 2],
+    // Dropped in this order: the guard needs the folder's lock.
     folder: Folder,
+    guard: Guard,
+}
+
+/// Where an instance listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// For TLS by STARTTLS.
+    pub starttls: SocketAddr,
+    /// For TLS from the first byte.
+    pub tls: SocketAddr,
+    /// For TLS by STARTTLS and a login, by PLAIN or LOGIN.
+    pub login: SocketAddr,
+}
+
+impl Addresses {
+    fn free() -> Self {
+        let [starttls, tls, login] =
+            std::array::from_fn(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free_port())));
+        Self { starttls, tls, login }
+    }
 }
 
 impl PostfixServer {
     /// The one address of `example.org` whose mail is refused for good, with 550 and an answer that names the address.
     pub const REFUSED: &str = settings::REFUSED;
+    /// The one address of `example.org` whose first mail is put off, with 450.
+    pub const GREYLISTED: &str = settings::GREYLISTED;
+    /// Who may log in.
+    pub const USERNAME: &str = settings::USERNAME;
+    /// The password for it.
+    pub const PASSWORD: &str = settings::PASSWORD;
 
     /// Starts one, in one to three seconds; the package is installed first if it is missing.
     ///
     /// # Panics
     /// If it cannot be installed or started.
     pub async fn start() -> Self {
-        tokio::task::spawn_blocking(Self::start_blocking)
+        Self::start_as(&["localhost", "127.0.0.1"]).await
+    }
+
+    /// As [`PostfixServer::start`], with a certificate for these names.
+    ///
+    /// # Panics
+    /// If it cannot be installed or started.
+    pub async fn start_as(names: &'static [&'static str]) -> Self {
+        tokio::task::spawn_blocking(|| Self::start_blocking(names))
             .await
             .expect("starting postfix does not panic")
             .unwrap_or_else(|error| panic!("postfix does not start: {error}"))
     }
 
-    fn start_blocking() -> io::Result<Self> {
+    fn start_blocking(names: &[&str]) -> io::Result<Self> {
         let folder = {
             let _lock = folder::lock()?;
             install::install_if_missing()?;
             folder::orphans()?.iter().try_for_each(clear)?;
             Folder::new()?
         };
-        let certificate = certificate::sign().map_err(io::Error::other)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free_port()));
+        let guard = Guard::start(folder.path())?;
+        let certificate = certificate::sign(names).map_err(io::Error::other)?;
+        let addresses = Addresses::free();
         let server = Self {
-            address,
+            addresses,
             ca_pem: certificate.ca_pem.clone(),
+            _attendants: [Attendant::login(folder.path())?, Attendant::greylist(folder.path())?],
             folder,
+            guard,
         };
-        settings::write(server.folder.path(), address, &certificate)?;
+        settings::write(server.folder.path(), addresses, &certificate)?;
         control(server.folder.path(), "start")?;
-        if poll(START_DEADLINE, || greets(address)) {
+        if poll(START_DEADLINE, || greets(addresses.starttls)) {
             Ok(server)
         } else {
             Err(io::Error::other(format!("it does not greet: {}", server.log())))
         }
     }
 
-    /// Where it listens. Its certificate is for 127.0.0.1 and `localhost`.
+    /// Where it takes mail over STARTTLS. Its certificate is for 127.0.0.1 and `localhost`, unless others were given.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.starttls
+    }
+
+    /// All places where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
     }
 
     /// The certificate of the authority to trust, in PEM.
@@ -152,6 +201,8 @@ impl Drop for PostfixServer {
         if let Err(error) = clear(&self.folder) {
             eprintln!("carepost-testkit: postfix is left behind: {error}");
         }
+        // It ends what is left.
+        self.guard.let_go();
     }
 }
 

@@ -2,23 +2,28 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
+use super::attendant::{GREYLIST, LOGIN};
 use super::certificate::Certificate;
-use super::run;
+use super::{Addresses, run};
 
 /// The address whose mail is refused.
 pub(super) const REFUSED: &str = "refused@example.org";
+/// The address whose first mail is put off.
+pub(super) const GREYLISTED: &str = "greylisted@example.org";
+/// Who may log in.
+pub(super) const USERNAME: &str = "carepost";
+pub(super) const PASSWORD: &str = "a password of many words";
 /// The one mailbox (a maildir), in the instance's folder.
 pub(super) const MAILBOX: &str = "mail/all";
 /// Debian's `nobody` and `nogroup`, who own the mailbox.
 const NOBODY: u32 = 65_534;
 
 /// Writes all that a start needs into the folder.
-pub(super) fn write(folder: &Path, address: SocketAddr, certificate: &Certificate) -> io::Result<()> {
+pub(super) fn write(folder: &Path, addresses: Addresses, certificate: &Certificate) -> io::Result<()> {
     for name in ["config", "queue", "data", "mail"] {
         fs::create_dir(folder.join(name))?;
         fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755))?;
@@ -34,7 +39,7 @@ pub(super) fn write(folder: &Path, address: SocketAddr, certificate: &Certificat
     fs::set_permissions(&chain, fs::Permissions::from_mode(0o600))?;
     fs::write(&chain, &certificate.chain_pem)?;
     fs::write(folder.join("config/main.cf"), main_cf(folder))?;
-    fs::write(folder.join("config/master.cf"), master_cf(address))
+    fs::write(folder.join("config/master.cf"), master_cf(addresses))
 }
 
 /// No domain is known but the virtual one; every other way ends in an error, and nothing is looked up in the DNS.
@@ -69,6 +74,9 @@ smtpd_peername_lookup = no
 smtpd_relay_restrictions = reject_unauth_destination
 smtpd_recipient_restrictions =
     check_recipient_access inline:{{{{{REFUSED} = 550 5.7.1 this mailbox takes no mail}}}}
+    check_policy_service unix:{folder}/{GREYLIST}
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {folder}/{LOGIN}
 smtpd_tls_security_level = encrypt
 smtpd_tls_chain_files = {folder}/config/chain.pem
 smtpd_tls_loglevel = 1
@@ -78,10 +86,16 @@ smtpd_tls_loglevel = 1
 }
 
 /// The parts of postfix that are run. Its clients (smtp, lmtp, relay) are not among them.
-fn master_cf(address: SocketAddr) -> String {
+fn master_cf(addresses: Addresses) -> String {
+    let Addresses { starttls, tls, login } = addresses;
     format!(
         "# service type private unprivileged chroot wakeup most command
-{address} inet n - n - - smtpd
+{starttls} inet n - n - - smtpd
+{tls} inet n - n - - smtpd
+  -o smtpd_tls_wrappermode=yes
+{login} inet n - n - - smtpd
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr

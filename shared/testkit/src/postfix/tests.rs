@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -14,6 +15,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::*;
 
 const LONG: Duration = Duration::from_secs(30);
+
+type TlsStream = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
 
 struct Client<S>(BufReader<S>);
 
@@ -41,16 +44,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 }
 
-async fn greeted(server: &PostfixServer) -> Client<tokio::net::TcpStream> {
-    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+async fn greeted(address: SocketAddr) -> Client<tokio::net::TcpStream> {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut client = Client(BufReader::new(stream));
     assert!(client.answer().await.starts_with("220"));
     assert!(client.say("EHLO client.example.org").await.starts_with("250"));
     client
 }
 
-async fn secured(server: &PostfixServer) -> Client<tokio_rustls::client::TlsStream<tokio::net::TcpStream>> {
-    let mut plain = greeted(server).await;
+async fn secured(server: &PostfixServer) -> Client<TlsStream> {
+    secured_at(server, server.address()).await
+}
+
+async fn secured_at(server: &PostfixServer, address: SocketAddr) -> Client<TlsStream> {
+    let mut plain = greeted(address).await;
     assert!(plain.say("STARTTLS").await.starts_with("220"));
     let mut roots = RootCertStore::empty();
     roots
@@ -97,7 +104,7 @@ fn sockets(server: &PostfixServer) -> HashSet<String> {
 #[tokio::test]
 async fn mail_for_its_domain_is_taken_by_tls_and_delivered_once() {
     let server = PostfixServer::start().await;
-    let mut plain = greeted(&server).await;
+    let mut plain = greeted(server.address()).await;
     assert!(plain.say("MAIL FROM:<a@example.org>").await.starts_with("530"));
     let mut client = secured(&server).await;
     assert!(client.recipient("Guardian@Example.org").await.starts_with("250"));
@@ -151,8 +158,8 @@ async fn it_listens_on_loopback_alone_sends_nothing_out_and_leaves_nothing_behin
             .then_some(())
     };
     wait("a mail to elsewhere is not refused", LONG, refused).await;
-    let port = server.address().port();
-    let only = HashSet::from([format!("0100007F:{port:04X}")]);
+    let Addresses { starttls, tls, login } = server.addresses();
+    let only = HashSet::from([starttls, tls, login].map(|address| format!("0100007F:{:04X}", address.port())));
     assert_eq!(sockets(&server), only);
     server.wait_until_delivered(LONG).await;
     assert_eq!((server.mails().len(), sockets(&server)), (0, only));
@@ -176,4 +183,51 @@ async fn one_whose_owner_died_is_cleared_away_by_the_next() {
     let next = PostfixServer::start().await;
     assert_eq!(processes::of(&path), Vec::<u32>::new());
     assert!(!path.exists() && next.folder.path().exists());
+}
+
+#[tokio::test]
+async fn nothing_of_it_is_left_when_its_owner_has_died() {
+    let mut server = PostfixServer::start().await;
+    let path = server.folder.path().to_owned();
+    let (address, owner) = (server.address(), path.with_extension("owner"));
+    assert!(!processes::of(&path).is_empty() && owner.exists());
+    // A dead owner's lock is released and its pipe is closed, and nothing is dropped.
+    server.folder.forget_owner();
+    server.guard.let_go();
+    std::mem::forget(server);
+    wait("its owner is dead, and it is left", LONG, || {
+        let gone = processes::of(&path).is_empty() && !path.exists() && !owner.exists();
+        gone.then_some(())
+    })
+    .await;
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[tokio::test]
+async fn who_has_no_login_or_a_wrong_one_may_not_send_where_one_is_wanted() {
+    let server = PostfixServer::start().await;
+    let right = BASE64_STANDARD.encode(format!("\0{}\0{}", PostfixServer::USERNAME, PostfixServer::PASSWORD));
+    let wrong = BASE64_STANDARD.encode(format!("\0{}\0x", PostfixServer::USERNAME));
+    let mut client = secured_at(&server, server.addresses().login).await;
+    let answer = client.recipient("guardian@example.org").await;
+    assert!(answer.starts_with("554 5.7.1"), "{answer}");
+    client.say("RSET").await;
+    let answer = client.say(&format!("AUTH PLAIN {wrong}")).await;
+    assert!(answer.starts_with("535 5.7.8"), "{answer}");
+    let answer = client.say(&format!("AUTH PLAIN {right}")).await;
+    assert!(answer.starts_with("235 2.7.0"), "{answer}");
+    let answer = client.recipient("guardian@example.org").await;
+    assert!(answer.starts_with("250 2.1.5"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_first_mail_to_the_greylisted_address_is_put_off() {
+    let server = PostfixServer::start().await;
+    let mut client = secured(&server).await;
+    let answer = client.recipient(PostfixServer::GREYLISTED).await;
+    assert!(answer.starts_with("450 4.2.0"), "{answer}");
+    for _ in 0..2 {
+        let answer = client.recipient(PostfixServer::GREYLISTED).await;
+        assert!(answer.starts_with("250 2.1.5"), "{answer}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
 
 /// RFC 5321: 1,000 bytes of a text line, its end included.
 const LONGEST_LINE: u64 = 1_000;
@@ -45,6 +45,16 @@ pub(super) async fn read_data(stream: &mut (impl AsyncBufRead + Unpin)) -> io::R
             return Err(invalid("the mail is too long"));
         }
     }
+}
+
+/// Takes whatever the client sends, and says nothing, until it has gone.
+///
+/// # Errors
+/// If the connection breaks, or `TimedOut` if the client stays for too long.
+pub(super) async fn ignore(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
+    tokio::time::timeout(IDLE, tokio::io::copy(&mut stream, &mut tokio::io::sink()))
+        .await?
+        .map(drop)
 }
 
 fn invalid(what: &str) -> io::Error {

@@ -15,14 +15,16 @@ use tokio::task::{JoinHandle, JoinSet};
 
 mod certificate;
 mod line;
+mod login;
 mod mail;
 mod session;
 
 pub use certificate::Certificate;
+pub use login::{Login, Mechanism};
 pub use mail::Mail;
 
 use crate::ports;
-use session::Session;
+use session::{Protection, Session};
 
 /// Connections served at once by all servers of a process; one more is answered 421.
 const MAX_CONNECTIONS: usize = 256;
@@ -55,12 +57,22 @@ pub enum Stage {
     Greeting,
     /// The client has said EHLO.
     Hello,
+    /// It wants TLS: it has said STARTTLS, or connected where TLS begins with the first byte, and nothing can be refused.
+    Tls,
+    /// It wants to log in.
+    Login,
+    /// It wants to use the connection for another mail.
+    Reset,
     /// It has named the sender.
     Sender,
     /// It has named a recipient.
     Recipient,
     /// It wants to send the data.
     Data,
+    /// It sends the data, of which nothing is kept. After a refusal the server closes.
+    Content,
+    /// It says goodbye.
+    Quit,
 }
 
 /// What the server does to a whole connection, whoever the recipients are.
@@ -93,6 +105,15 @@ pub enum Security {
     StartTls,
     /// TLS from the first byte.
     Tls,
+}
+
+/// What the server wants and offers beside the usual.
+#[derive(Clone, Debug, Default)]
+pub struct Features {
+    /// How clients must log in before they send mail; none: they need not. It is offered over TLS alone.
+    pub login: Option<Login>,
+    /// Whether addresses may hold any character (SMTPUTF8, RFC 6531).
+    pub unicode: bool,
 }
 
 /// What to start.
@@ -129,6 +150,7 @@ struct Shared {
     mails: watch::Sender<Vec<Mail>>,
     script: Mutex<Script>,
     connection_script: Mutex<ConnectionScript>,
+    features: Mutex<Features>,
     attempts: Mutex<HashMap<String, u32>>,
     refusing: AtomicBool,
     connections: AtomicU64,
@@ -157,6 +179,7 @@ impl SmtpServer {
             mails: watch::Sender::new(Vec::new()),
             script: Mutex::new(Box::new(|_, _| Behaviour::Accept)),
             connection_script: Mutex::new(Box::new(|_| Conduct::Usual)),
+            features: Mutex::default(),
             attempts: Mutex::default(),
             refusing: AtomicBool::new(false),
             connections: AtomicU64::new(0),
@@ -200,6 +223,11 @@ impl SmtpServer {
     /// Replaces the script of connections, for those that come from now on.
     pub fn script_connections(&self, script: impl Fn(u64) -> Conduct + Send + Sync + 'static) {
         *self.shared.connection_script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Replaces what it wants and offers, for connections that come from now on.
+    pub fn offer(&self, features: Features) {
+        *self.shared.features.lock().unwrap() = features;
     }
 
     /// Whether new connections are answered with 421, from now on.
@@ -331,20 +359,24 @@ async fn serve(stream: TcpStream, security: Security, certificate: Certificate, 
     } else {
         shared.connection_script.lock().unwrap()(number)
     };
-    if security == Security::Tls {
-        let stream = certificate.accept(stream).await?;
-        return Session::new(stream, shared, conduct, false)
-            .greet_and_run()
-            .await
-            .map(drop);
-    }
-    let offers_tls = security == Security::StartTls;
-    let Some(stream) = Session::new(stream, shared.clone(), conduct.clone(), offers_tls)
-        .greet_and_run()
-        .await?
-    else {
+    let protection = match security {
+        Security::Plain => Protection::None,
+        Security::StartTls => Protection::Offered,
+        Security::Tls => match conduct {
+            Conduct::Drop(Stage::Tls) => return Ok(()),
+            Conduct::Hang(Stage::Tls) => return line::ignore(stream).await,
+            conduct => {
+                let stream = certificate.accept(stream).await?;
+                let session = Session::new(stream, shared, conduct, Protection::Tls);
+                return session.greet_and_run().await.map(drop);
+            }
+        },
+    };
+    let session = Session::new(stream, shared.clone(), conduct.clone(), protection);
+    let Some(stream) = session.greet_and_run().await? else {
         return Ok(());
     };
     let stream = certificate.accept(stream).await?;
-    Session::new(stream, shared, conduct, false).run().await.map(drop)
+    let session = Session::new(stream, shared, conduct, Protection::Tls);
+    session.run().await.map(drop)
 }

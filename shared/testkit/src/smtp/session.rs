@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-use super::line::{LONGEST_DATA, read_data, read_line};
-use super::{Behaviour, Conduct, Mail, Shared, Stage, mail};
+use super::line::{LONGEST_DATA, ignore, read_data, read_line};
+use super::{Behaviour, Conduct, Features, Mail, Shared, Stage, mail};
 
 const MAX_RECIPIENTS: usize = 100;
 
@@ -15,10 +15,22 @@ pub(super) struct Session<S> {
     stream: BufReader<S>,
     shared: Arc<Shared>,
     conduct: Conduct,
-    /// It must go over to TLS before it can send mail.
-    offers_tls: bool,
+    protection: Protection,
+    features: Features,
+    logged_in: bool,
     from: Option<String>,
     to: Vec<(String, Behaviour)>,
+}
+
+/// Whether a connection is protected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// No, and it will not be.
+    None,
+    /// Not yet: it must go over to TLS before it can send mail.
+    Offered,
+    /// By TLS.
+    Tls,
 }
 
 /// What has become of a stage.
@@ -32,12 +44,15 @@ enum Turn {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    pub(super) fn new(stream: S, shared: Arc<Shared>, conduct: Conduct, offers_tls: bool) -> Self {
+    pub(super) fn new(stream: S, shared: Arc<Shared>, conduct: Conduct, protection: Protection) -> Self {
+        let features = shared.features.lock().unwrap().clone();
         Self {
             stream: BufReader::new(stream),
             shared,
             conduct,
-            offers_tls,
+            protection,
+            features,
+            logged_in: false,
             from: None,
             to: Vec::new(),
         }
@@ -73,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             match verb.as_str() {
                 "EHLO" | "HELO" => self.hello().await?,
-                "STARTTLS" if self.offers_tls => return self.hand_over().await.map(Some),
+                "STARTTLS" if self.offers_tls() => return self.hand_over().await.map(Some),
                 "NOOP" => self.reply("250 2.0.0 ok").await?,
                 "RSET" => self.reset().await?,
                 "QUIT" => {
@@ -81,7 +96,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     self.stream.shutdown().await?;
                     return Ok(None);
                 }
-                _ if self.offers_tls => self.reply("530 5.7.0 must issue STARTTLS first").await?,
+                _ if self.offers_tls() => self.reply("530 5.7.0 must issue STARTTLS first").await?,
+                "AUTH" => self.log_in(rest).await?,
                 "MAIL" => self.mail(rest).await?,
                 "RCPT" => self.recipient(rest).await?,
                 "DATA" => {
@@ -102,23 +118,56 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 self.reply(&format!("{code} {text}")).await?;
                 Ok(Turn::Answered)
             }
-            Conduct::Hang(at) if at == stage => self.hang().await.map(|()| Turn::Over),
+            Conduct::Hang(at) if at == stage => ignore(&mut self.stream).await.map(|()| Turn::Over),
             Conduct::Drop(at) if at == stage => Ok(Turn::Over),
             _ => Ok(Turn::Usual),
         }
     }
 
-    /// Until the client leaves.
-    async fn hang(&mut self) -> io::Result<()> {
-        while read_line(&mut self.stream).await?.is_some() {}
-        Ok(())
+    fn offers_tls(&self) -> bool {
+        self.protection == Protection::Offered
     }
 
     async fn hello(&mut self) -> io::Result<()> {
         self.forget_mail();
-        let tls = if self.offers_tls { "250-STARTTLS\r\n" } else { "" };
-        let text = format!("250-localhost\r\n{tls}250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE {LONGEST_DATA}");
+        let mut text = "250-localhost\r\n".to_owned();
+        if self.offers_tls() {
+            text += "250-STARTTLS\r\n";
+        }
+        if let Some(login) = self
+            .features
+            .login
+            .as_ref()
+            .filter(|_| self.protection == Protection::Tls)
+        {
+            text += &format!("250-AUTH {}\r\n", login.mechanism.name());
+        }
+        if self.features.unicode {
+            text += "250-SMTPUTF8\r\n";
+        }
+        text += &format!("250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE {LONGEST_DATA}");
         self.reply(&text).await
+    }
+
+    /// `AUTH MECHANISM [INITIAL]` (RFC 4954).
+    async fn log_in(&mut self, rest: &str) -> io::Result<()> {
+        let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
+        let login = self.features.login.clone();
+        let Some(login) = login.filter(|login| login.mechanism.name().eq_ignore_ascii_case(mechanism)) else {
+            return self.reply("504 5.5.4 no such mechanism here").await;
+        };
+        let mut given = Vec::from_iter(Some(initial.to_owned()).filter(|initial| !initial.is_empty()));
+        while let Some(challenge) = login.mechanism.challenge(given.len()) {
+            self.reply(&format!("334 {challenge}")).await?;
+            let line = read_line(&mut self.stream).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            given.push(String::from_utf8_lossy(&line).into_owned());
+        }
+        self.logged_in = login.is_right(&given);
+        if self.logged_in {
+            self.reply("235 2.7.0 welcome").await
+        } else {
+            self.reply("535 5.7.8 no such user, or another password").await
+        }
     }
 
     async fn hand_over(mut self) -> io::Result<S> {
@@ -143,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     async fn mail(&mut self, rest: &str) -> io::Result<()> {
         match address(rest, "FROM:") {
+            _ if self.features.login.is_some() && !self.logged_in => self.reply("530 5.7.0 log in first").await,
             _ if self.from.is_some() => self.reply("503 5.5.1 one mail at a time").await,
             None => self.reply("501 5.5.4 MAIL FROM:<address>").await,
             from => {
@@ -177,6 +227,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return self.reply("503 5.5.1 RCPT first").await.map(|()| true);
         }
         self.reply("354 end with a dot").await?;
+        if !matches!(self.turn(Stage::Content).await?, Turn::Usual) {
+            return Ok(false);
+        }
         let data = match read_data(&mut self.stream).await {
             Ok(data) => data,
             Err(error) => return self.reply_to_fault(error).await.map(|_| false),
@@ -197,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Behaviour::Hang => {
                 self.keep(data, false);
-                return self.hang().await.map(|()| false);
+                return ignore(&mut self.stream).await.map(|()| false);
             }
             Behaviour::HalfAnswer => {
                 self.keep(data, false);
@@ -260,9 +313,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 fn stage(verb: &str) -> Option<Stage> {
     match verb {
         "EHLO" | "HELO" => Some(Stage::Hello),
+        "STARTTLS" => Some(Stage::Tls),
+        "AUTH" => Some(Stage::Login),
+        "RSET" => Some(Stage::Reset),
         "MAIL" => Some(Stage::Sender),
         "RCPT" => Some(Stage::Recipient),
         "DATA" => Some(Stage::Data),
+        "QUIT" => Some(Stage::Quit),
         _ => None,
     }
 }

@@ -72,7 +72,7 @@ fn question(parties: &Parties) -> Question {
 
 /// The decision of the rules, as messaging would read it.
 fn decision(decided: decision::Decision, facts: &Facts) -> Decision {
-    let denials = decided.denials.into_iter().map(|denial| {
+    let denials = decided.denials.iter().cloned().map(|denial| {
         let name = format!("{:?}", denial.reason);
         let reason = (1..=14)
             .filter_map(|number| EligibilityReason::try_from(number).ok())
@@ -80,7 +80,7 @@ fn decision(decided: decision::Decision, facts: &Facts) -> Decision {
         Denial {
             reason: reason.unwrap(),
             party: denial.party,
-            remedy: denial.reason.remedy().to_owned(),
+            remedy: decided.remedy_for_sender(denial.reason).to_owned(),
         }
     });
     let access = decided.staff_chart_access.map(|access| ChartAccess {

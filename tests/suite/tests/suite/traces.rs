@@ -27,12 +27,22 @@ async fn one_trace_leads_from_the_call_to_the_mailer() {
     for service in Service::ALL {
         suite.stop(service).await;
     }
-    let whole = until(LONG, async || services_of_the_send(&receiver).len() == 3).await;
+    let on_the_way = [
+        ("carepost-eligibility", "rpc"),
+        ("carepost-messaging", "rpc"),
+        ("carepost-notification", "consume"),
+        ("carepost-notification", "send_email"),
+    ];
+    let on_the_way = on_the_way.map(|(service, name)| (service.to_owned(), name.to_owned()));
+    let whole = until(LONG, async || {
+        BTreeSet::from(on_the_way.clone()).is_subset(&spans_of_the_send(&receiver))
+    })
+    .await;
     assert!(whole, "{:?}", receiver.spans());
 }
 
-/// The services that the trace of `StartConversation` went through.
-fn services_of_the_send(receiver: &Receiver) -> BTreeSet<String> {
+/// The spans of the trace of `StartConversation`: service and name.
+fn spans_of_the_send(receiver: &Receiver) -> BTreeSet<(String, String)> {
     let spans = receiver.spans();
     let start = spans.iter().find(|span| {
         span.service == "carepost-messaging"
@@ -45,6 +55,6 @@ fn services_of_the_send(receiver: &Receiver) -> BTreeSet<String> {
     spans
         .iter()
         .filter(|span| span.trace == start.trace)
-        .map(|span| span.service.clone())
+        .map(|span| (span.service.clone(), span.name.clone()))
         .collect()
 }

@@ -101,6 +101,8 @@ pub struct Decision {
     pub staff_chart_access: Option<ChartAccess>,
     /// Whether the portal user of a portal conversation has a confirmed connection to the chart, whatever else is unknown.
     pub portal_user_connected: bool,
+    /// Whether a portal user would send.
+    pub sent_by_portal_user: bool,
 }
 
 impl Decision {
@@ -108,6 +110,16 @@ impl Decision {
     #[must_use]
     pub fn allowed(&self) -> bool {
         self.denials.is_empty()
+    }
+
+    /// What the sender can do about a reason, in English, in words for them (docs/adr/0028).
+    #[must_use]
+    pub fn remedy_for_sender(&self, reason: Reason) -> &'static str {
+        if self.sent_by_portal_user {
+            reason.remedy_for_portal_user()
+        } else {
+            reason.remedy()
+        }
     }
 }
 
@@ -161,6 +173,7 @@ pub fn decide(question: &Question, facts: &Facts) -> Decision {
         chart: chart(question, facts),
         staff_chart_access: staff_chart_access(question, facts),
         portal_user_connected: portal_user_connected(facts),
+        sent_by_portal_user: question.is_sent_by_portal_user(),
     }
 }
 

@@ -58,4 +58,29 @@ impl Reason {
             Self::NoActiveRecipient => "Start a new conversation with staff whose accounts are active.",
         }
     }
+
+    /// What a portal user can do about it who would send. A patient can give nobody a role: where an administrator could mend it,
+    /// they are told whom else to turn to, in words that say nothing of how the hospital is organized.
+    #[must_use]
+    pub fn remedy_for_portal_user(self) -> &'static str {
+        match self {
+            Self::UnknownChart | Self::PortalUserNotConnected => {
+                "Choose one of your charts. If one is missing, please call the clinic."
+            }
+            Self::MessagingDisabled => "Messages cannot be sent about this chart at present. Please call the clinic.",
+            Self::PortalAccountNotActive => {
+                "Finish setting up your portal account, or call the clinic if it does not work any more."
+            }
+            Self::UnknownStaff
+            | Self::UnknownPortalUser
+            | Self::StaffInactive
+            | Self::StaffLacksRole
+            | Self::StaffNoLocationAccess
+            | Self::StaffBarredFromChart
+            | Self::StaffNotOnCareTeam
+            | Self::RecipientInactive
+            | Self::RecipientBarredFromChart
+            | Self::NoActiveRecipient => "Choose somebody else from the list of recipients, or call the clinic.",
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Lists of recipients: exactly whom a start would be allowed to now (R2).
 
+use std::fmt;
+
 use carepost_folding::fold_query;
 use carepost_identity::{ChartId, PersonId, PortalUserId, StaffId};
 
@@ -51,9 +53,16 @@ impl RecipientList {
     }
 }
 
-/// What is looked for in names, whatever its case and accents: folded as names are. Nothing is found in every name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is looked for in names, whatever its case and accents: folded as names are. Nothing is found in every name. What
+/// somebody types here is mostly a patient's name, so `Debug` does not show it.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct NameQuery(String);
+
+impl fmt::Debug for NameQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NameQuery(…)")
+    }
+}
 
 impl NameQuery {
     /// Parses what somebody typed; spaces around it do not count.
@@ -91,13 +100,19 @@ pub struct Candidate {
     pub facts: Facts,
 }
 
-/// A place in a list: by name, then by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A place in a list: by name, then by id. `Debug` shows the id alone.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The name in lower case.
     pub sort_name: String,
     /// The id.
     pub id: String,
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Position").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// What a start to a candidate would be.
@@ -151,4 +166,25 @@ fn recipient(candidate: &Candidate, mut decision: Decision) -> Option<Recipient>
         name,
         relationship,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_in_what_is_logged_of_a_list() {
+        let query = NameQuery::parse("Streich").unwrap();
+        let candidate = Candidate {
+            person: PersonId::parse("portal/u1").unwrap(),
+            position: Position {
+                sort_name: "lucia streich".to_owned(),
+                id: "u1".to_owned(),
+            },
+            facts: Facts::default(),
+        };
+        let logged = format!("{query:?} {candidate:?} {candidate:#?}");
+        assert!(!logged.to_lowercase().contains("streich"), "{logged}");
+        assert!(logged.contains("u1"));
+    }
 }

@@ -7,6 +7,8 @@ use crate::domain::version::Change;
 
 /// The most refusals that an import names; all are counted.
 pub const MAX_REFUSALS: usize = 1_000;
+/// The most records that came back that an import names; all are counted.
+pub const MAX_RESTORED: usize = 1_000;
 /// The most items of one group.
 pub const MAX_GROUP: usize = 512;
 /// The size at which a group is written, in bytes.
@@ -99,8 +101,8 @@ pub struct ImportOptions {
 pub struct Item {
     /// What kind it is, if it is a record at all.
     pub kind: Option<RecordKind>,
-    /// Its id, if it has one that is an id; of a seed, the location's.
-    pub id: String,
+    /// Its id, if it has one that can be read; of a seed, the location's, which is empty for the organization's own.
+    pub id: Option<String>,
     /// What it says, or why it is refused.
     pub entry: Result<Entry, Refusal>,
 }
@@ -130,13 +132,17 @@ pub enum RefusalReason {
 }
 
 impl Item {
-    /// Its kind, if it has a name of its own: a seed without a location is the organization's; any other record without an id is
-    /// no record.
+    /// Its kind and id, if it has both.
     #[must_use]
-    pub fn named(&self) -> Option<RecordKind> {
-        let kind = self.kind?;
-        let is_seed = matches!(kind, RecordKind::MessagingSettings | RecordKind::Brand);
-        (is_seed || !self.id.is_empty()).then_some(kind)
+    pub fn named(&self) -> Option<(RecordKind, &str)> {
+        self.kind.zip(self.id.as_deref())
+    }
+
+    /// Whether it may have been a record of the directory, and nobody can tell which. Seeds are none: what they are for does not
+    /// go with a reconciliation.
+    fn is_nameless(&self) -> bool {
+        let is_seed = matches!(self.kind, Some(RecordKind::MessagingSettings | RecordKind::Brand));
+        self.named().is_none() && !is_seed
     }
 }
 
@@ -156,7 +162,7 @@ impl Intake {
         let full = self.group.len() == MAX_GROUP || self.bytes + bytes > MAX_GROUP_BYTES;
         let too_late = match item.kind {
             Some(RecordKind::Organization) => true,
-            Some(RecordKind::Location) => self.awaited.contains(&item.id),
+            Some(RecordKind::Location) => item.id.as_ref().is_some_and(|id| self.awaited.contains(id)),
             _ => false,
         };
         let ready = (!self.group.is_empty() && (full || too_late)).then(|| self.rest());
@@ -203,6 +209,10 @@ pub struct Tally {
     pub refusals: Vec<(i64, Option<RecordKind>, String, Refusal)>,
     /// The place of the first record whose id could not be read.
     pub nameless: Option<i64>,
+    /// How many deleted records came back.
+    pub restored: i64,
+    /// The first [`MAX_RESTORED`] of them, in the order of the stream.
+    pub restored_records: Vec<(RecordKind, String)>,
 }
 
 impl Tally {
@@ -212,13 +222,24 @@ impl Tally {
         self.added + self.changed + self.unchanged + self.refused
     }
 
+    /// Notes that an item brought a deleted record back.
+    pub fn note_restored(&mut self, item: &Item) {
+        self.restored += 1;
+        if self.restored_records.len() < MAX_RESTORED
+            && let Some((kind, id)) = item.named()
+        {
+            self.restored_records.push((kind, id.to_owned()));
+        }
+    }
+
     /// Counts the next item of the stream.
     pub fn count(&mut self, item: Item, outcome: Result<Change, Refusal>) {
         let index = self.first + self.records();
-        if item.named().is_none() {
+        if item.is_nameless() {
             self.nameless.get_or_insert(index);
         }
         let Item { kind, id, .. } = item;
+        let id = id.unwrap_or_default();
         match outcome {
             Ok(Change::Added) => self.added += 1,
             Ok(Change::Changed) => self.changed += 1,
@@ -245,20 +266,22 @@ mod tests {
         };
         Item {
             kind: Some(kind),
-            id: id.to_owned(),
+            id: Some(id.to_owned()).filter(|id| !id.is_empty()),
             entry: Err(refusal),
         }
     }
 
     fn ids(group: Option<Vec<Item>>) -> Vec<String> {
-        group.into_iter().flatten().map(|item| item.id).collect()
+        group.into_iter().flatten().filter_map(|item| item.id).collect()
     }
 
     #[test]
-    fn a_record_is_named_by_its_id_and_a_seed_by_its_place() {
-        assert_eq!(item(RecordKind::Brand, "").named(), Some(RecordKind::Brand));
-        assert_eq!(item(RecordKind::Staff, "s").named(), Some(RecordKind::Staff));
+    fn only_a_record_whose_id_cannot_be_read_leaves_a_directory_incomplete() {
+        assert_eq!(item(RecordKind::Staff, "s").named(), Some((RecordKind::Staff, "s")));
         assert_eq!(item(RecordKind::Staff, "").named(), None);
+        assert!(item(RecordKind::Staff, "").is_nameless());
+        let unreadable_seed = item(RecordKind::Brand, "");
+        assert_eq!((unreadable_seed.named(), unreadable_seed.is_nameless()), (None, false));
     }
 
     fn setting_of(location: &str) -> Item {
@@ -268,7 +291,7 @@ mod tests {
         };
         Item {
             kind: Some(RecordKind::MessagingSettings),
-            id: location.to_owned(),
+            id: Some(location.to_owned()),
             entry: Ok(Entry::Seed(seed)),
         }
     }
@@ -301,7 +324,7 @@ mod tests {
         let incoming = Incoming::new(Record::Location(location), None);
         let item = |entry| Item {
             kind: None,
-            id: String::new(),
+            id: None,
             entry,
         };
         let group = [

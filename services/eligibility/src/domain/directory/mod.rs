@@ -11,8 +11,8 @@ mod words;
 
 pub use digest::Digest;
 pub use import::{
-    Entry, ImportOptions, Intake, Item, MAX_GROUP, MAX_REFUSALS, RecordKind, Refusal, RefusalReason, Tally,
-    in_writing_order,
+    Entry, ImportOptions, Intake, Item, MAX_GROUP, MAX_REFUSALS, MAX_RESTORED, RecordKind, Refusal, RefusalReason,
+    Tally, in_writing_order,
 };
 pub use records::{
     Chart, Connection, EmrVersion, Incoming, Kept, Location, Organization, PortalUser, Record, Staff, VersionError,

@@ -45,6 +45,12 @@ impl Removals {
         named.extend(going.into_iter().take(room));
     }
 
+    /// How many records of a kind go.
+    #[must_use]
+    pub fn removed(&self, kind: RecordKind) -> i64 {
+        self.0.get(&kind).map_or(0, |(removal, _)| removal.removed)
+    }
+
     /// Each kind of which there is something.
     pub fn kinds(&self) -> impl Iterator<Item = (RecordKind, Removal)> {
         let kinds = self.0.iter().map(|(kind, (removal, _))| (*kind, *removal));

@@ -18,7 +18,11 @@ fn decide(stored: Option<(i64, i64)>, incoming: i64, content: u8) -> Result<Writ
 
 fn written(change: Change, emr: i64, imports: i64) -> Result<Written, WriteRefusal> {
     let version = StoredVersion { emr, imports };
-    Ok(Written { change, version })
+    Ok(Written {
+        change,
+        version,
+        restored: false,
+    })
 }
 
 #[test]
@@ -64,6 +68,14 @@ fn tombstone(emr: i64, imports: i64) -> Option<Stored> {
     })
 }
 
+fn restored(emr: i64, imports: i64) -> Result<Written, WriteRefusal> {
+    let written = written(Change::Changed, emr, imports)?;
+    Ok(Written {
+        restored: true,
+        ..written
+    })
+}
+
 fn put(stored: Option<Stored>, version: i64, content: u8) -> Result<Written, WriteRefusal> {
     admit(stored, EmrVersion::parse(version).ok(), Digest::stored(&[content; 32]))
 }
@@ -95,18 +107,18 @@ fn a_deletion_follows_the_rule_of_versions() {
 #[test]
 fn only_a_newer_record_comes_back_after_its_deletion() {
     let five = StoredVersion { emr: 5, imports: 0 };
-    assert_eq!(put(tombstone(5, 0), 6, SAME), written(Change::Changed, 6, 0));
+    assert_eq!(put(tombstone(5, 0), 6, SAME), restored(6, 0));
     for content in [SAME, OTHER] {
         assert_eq!(put(tombstone(5, 0), 5, content), Err(WriteRefusal::Conflict(five)));
         assert_eq!(put(tombstone(5, 0), 4, content), Err(WriteRefusal::Outdated(five)));
-        assert_eq!(put(tombstone(5, 0), 0, content), written(Change::Changed, 5, 1));
+        assert_eq!(put(tombstone(5, 0), 0, content), restored(5, 1));
     }
 }
 
 #[test]
 fn what_only_a_file_lacked_comes_back_with_the_same_version() {
     let stored = StoredVersion { emr: 5, imports: 1 };
-    assert_eq!(put(tombstone(5, 1), 5, SAME), written(Change::Changed, 5, 2));
+    assert_eq!(put(tombstone(5, 1), 5, SAME), restored(5, 2));
     assert_eq!(put(tombstone(5, 1), 5, OTHER), Err(WriteRefusal::Conflict(stored)));
 }
 

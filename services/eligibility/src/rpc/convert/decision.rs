@@ -19,7 +19,7 @@ pub(in crate::rpc) fn decision(decision: Decision) -> proto::Decision {
     };
     proto::Decision {
         allowed: decision.allowed(),
-        denials: decision.denials.into_iter().map(denial).collect(),
+        denials: decision.denials.iter().map(|of| denial(&decision, of)).collect(),
         parties: decision.parties.into_iter().map(party).collect(),
         chart: decision.chart.map(chart_summary),
         portal_user_connected: decision.portal_user_connected,
@@ -50,11 +50,12 @@ pub(in crate::rpc) fn compose_options(options: ComposeOptions) -> proto::GetComp
     }
 }
 
-fn denial(denial: Denial) -> proto::Denial {
+fn denial(decision: &Decision, denial: &Denial) -> proto::Denial {
     proto::Denial {
         reason: from_reason(denial.reason),
-        party: denial.party.map(|party| party.to_string()).unwrap_or_default(),
+        party: denial.party.as_ref().map(ToString::to_string).unwrap_or_default(),
         remedy: denial.reason.remedy().to_owned(),
+        remedy_for_sender: decision.remedy_for_sender(denial.reason).to_owned(),
     }
 }
 

@@ -23,16 +23,8 @@ const MAX_MESSAGE: usize = 500;
 /// One request of an import: what it says, or why it is refused.
 pub(in crate::rpc) fn item(organization: &OrganizationId, request: proto::ImportDirectoryRequest) -> Item {
     let mut violations = Violations::default();
-    let (kind, id) = match request.record.as_ref().and_then(name) {
-        Some((kind, id)) => (Some(kind), id),
-        None => (None, ""),
-    };
-    // An id is one for every kind of record or for none.
-    let id = if StaffId::parse(id).is_ok() {
-        id.to_owned()
-    } else {
-        String::new()
-    };
+    let (kind, id) = request.record.as_ref().and_then(name).unzip();
+    let id = id.flatten();
     let entry = match request.record {
         Some(sent) => entry(&mut violations, organization, sent, request.version),
         None => {
@@ -46,18 +38,28 @@ pub(in crate::rpc) fn item(organization: &OrganizationId, request: proto::Import
     Item { kind, id, entry }
 }
 
-/// The kind and id of a record; none of what stands before and after the records.
-fn name(sent: &Sent) -> Option<(RecordKind, &str)> {
+/// The kind and the readable id of a record; none of what stands before and after the records.
+fn name(sent: &Sent) -> Option<(RecordKind, Option<String>)> {
     Some(match sent {
-        Sent::Organization(record) => (RecordKind::Organization, &record.id),
-        Sent::Location(record) => (RecordKind::Location, &record.id),
-        Sent::Staff(record) => (RecordKind::Staff, &record.id),
-        Sent::Chart(record) => (RecordKind::Chart, &record.id),
-        Sent::PortalUser(record) => (RecordKind::PortalUser, &record.id),
-        Sent::MessagingSettingsSeed(seed) => (RecordKind::MessagingSettings, seed.location_id()),
-        Sent::BrandSeed(seed) => (RecordKind::Brand, seed.location_id()),
+        Sent::Organization(record) => (RecordKind::Organization, readable(&record.id)),
+        Sent::Location(record) => (RecordKind::Location, readable(&record.id)),
+        Sent::Staff(record) => (RecordKind::Staff, readable(&record.id)),
+        Sent::Chart(record) => (RecordKind::Chart, readable(&record.id)),
+        Sent::PortalUser(record) => (RecordKind::PortalUser, readable(&record.id)),
+        Sent::MessagingSettingsSeed(seed) => (RecordKind::MessagingSettings, place(seed.location_id.as_deref())),
+        Sent::BrandSeed(seed) => (RecordKind::Brand, place(seed.location_id.as_deref())),
         Sent::Options(_) | Sent::Trailer(_) => return None,
     })
+}
+
+/// An id is one for every kind of record or for none.
+fn readable(id: &str) -> Option<String> {
+    StaffId::parse(id).is_ok().then(|| id.to_owned())
+}
+
+/// The place of a seed. One that names a location which cannot be read is not the organization's.
+fn place(location: Option<&str>) -> Option<String> {
+    location.map_or_else(|| Some(String::new()), readable)
 }
 
 fn entry(violations: &mut Violations, organization: &OrganizationId, sent: Sent, version: i64) -> Option<Entry> {
@@ -147,6 +149,14 @@ pub(in crate::rpc) fn removal((kind, removal): (RecordKind, Removal)) -> proto::
 /// A record that goes, on the wire.
 pub(in crate::rpc) fn removed_record((kind, id): (RecordKind, String)) -> proto::RemovedRecord {
     proto::RemovedRecord {
+        kind: from_kind(kind),
+        id,
+    }
+}
+
+/// A record that comes back, on the wire.
+pub(in crate::rpc) fn restored_record((kind, id): (RecordKind, String)) -> proto::RestoredRecord {
+    proto::RestoredRecord {
         kind: from_kind(kind),
         id,
     }

@@ -9,7 +9,7 @@ mod settings;
 mod words;
 
 pub(super) use decision::{compose_options, decision, email_recipient, recipient};
-pub(super) use import::{import_options, import_refusal, item, removal, removed_record};
+pub(super) use import::{import_options, import_refusal, item, removal, removed_record, restored_record};
 pub(super) use question::question;
 pub(super) use records::{
     chart, chart_record, location, location_record, organization, organization_record, portal_user, portal_user_record,

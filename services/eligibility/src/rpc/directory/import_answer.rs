@@ -23,6 +23,12 @@ pub(super) fn answer(tally: Tally, removals: Removals, options: ImportOptions) -
         removals: removals.kinds().map(convert::removal).collect(),
         removed_records: removals.into_records().map(convert::removed_record).collect(),
         validate_only: options.validate_only,
+        restored: tally.restored,
+        restored_records: tally
+            .restored_records
+            .into_iter()
+            .map(convert::restored_record)
+            .collect(),
     }
 }
 
@@ -32,41 +38,62 @@ pub(super) fn answer(tally: Tally, removals: Removals, options: ImportOptions) -
 /// If its trailer is wrong, or, where it was to be the whole directory, missing, or a record has no id.
 pub(super) fn must_be_complete(tally: &Tally, trailer: Option<i64>, options: ImportOptions) -> Result<(), Status> {
     let received = tally.records();
+    let incomplete = |what: &str, index: Option<i64>| {
+        let mut metadata = vec![("received", received.to_string())];
+        metadata.extend(index.map(|index| ("index", index.to_string())));
+        metadata.extend(counts(tally));
+        let message = format!("{what}, so nothing was taken away{}", written(tally, options));
+        Err(refusal_with(ErrorReason::ImportIncomplete, &message, &metadata))
+    };
     match trailer {
-        Some(count) if count != received => Err(incomplete(received, &[], "the trailer counts other than what came")),
-        None if options.reconcile => Err(incomplete(received, &[], "the stream has no trailer")),
+        Some(count) if count != received => incomplete("the trailer counts other than what came", None),
+        None if options.reconcile => incomplete("the stream has no trailer", None),
         _ => match tally.nameless.filter(|_| options.reconcile) {
             None => Ok(()),
-            Some(index) => Err(incomplete(
-                received,
-                &[("index", index.to_string())],
-                "a record has no id that can be read, so nothing was taken away",
-            )),
+            index => incomplete("a record has no id that can be read", index),
         },
     }
 }
 
-fn incomplete(received: i64, more: &[(&str, String)], message: &str) -> Status {
-    let mut metadata = vec![("received", received.to_string())];
-    metadata.extend_from_slice(more);
-    refusal_with(ErrorReason::ImportIncomplete, message, &metadata)
+/// What had become of the records by then, for programs.
+fn counts(tally: &Tally) -> [(&'static str, String); 4] {
+    [
+        ("added", tally.added),
+        ("changed", tally.changed),
+        ("unchanged", tally.unchanged),
+        ("refused", tally.refused),
+    ]
+    .map(|(name, count)| (name, count.to_string()))
+}
+
+/// The same for people, who would take a refusal for one of everything.
+fn written(tally: &Tally, options: ImportOptions) -> String {
+    if options.validate_only {
+        return String::new();
+    }
+    let Tally { added, changed, .. } = tally;
+    format!("; what the stream held is written: {added} added, {changed} changed")
 }
 
 /// Whether not too much of any kind goes.
 ///
 /// # Errors
 /// If it does.
-pub(super) fn must_be_small(removals: &Removals) -> Result<(), Status> {
+pub(super) fn must_be_small(removals: &Removals, tally: &Tally, options: ImportOptions) -> Result<(), Status> {
     let Some((kind, removal)) = removals.kinds().find(|(_, removal)| removal.is_large()) else {
         return Ok(());
     };
-    let metadata = [
+    let mut metadata = vec![
         ("kind", kind.as_str().to_owned()),
         ("removed", removal.removed.to_string()),
         ("stored", removal.stored.to_string()),
     ];
-    let message = "more than 10 % of a kind of record would be taken away, so nothing was";
-    Err(refusal_with(ErrorReason::RemovalTooLarge, message, &metadata))
+    metadata.extend(counts(tally));
+    let message = format!(
+        "more than 10 % of a kind of record would be taken away, so nothing was{}",
+        written(tally, options)
+    );
+    Err(refusal_with(ErrorReason::RemovalTooLarge, &message, &metadata))
 }
 
 /// A stream that is not made as it must be.

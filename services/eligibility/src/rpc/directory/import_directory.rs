@@ -12,6 +12,7 @@ use carepost_rpc::{
 };
 use chrono::TimeDelta;
 use prost::Message;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use tracing::Instrument;
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     domain::directory::{ImportOptions, Intake, Item, Refusal, RefusalReason, Removals, Tally},
     rpc::convert,
-    store::{Fate, ImportRun, Purpose},
+    store::{Fate, ImportRun, Purpose, StoreError},
 };
 
 /// The most records of one stream.
@@ -44,30 +45,41 @@ pub(super) async fn handle(
 ) -> Result<ImportDirectoryResponse, Status> {
     let place = Arc::clone(&directory.imports).try_acquire_owned();
     let place = place.map_err(|_| overloaded(BUSY))?;
-    let given_up = CancellationToken::new();
+    let halt = directory.stopping.child_token();
     let mut import = Import {
         directory: directory.clone(),
         caller: caller.clone(),
         stream,
-        given_up: given_up.clone(),
+        halt: halt.clone(),
+        written_at: Instant::now(),
         tally: Tally::default(),
     };
     // A task of its own: whatever becomes of the call, the import ends in good order and gives its lease back.
-    let _call_ended = given_up.drop_guard();
+    let _call_ended = halt.clone().drop_guard();
     let running = async move {
         let answer = import.run().await;
         drop(place);
         answer
     };
-    let running = tokio::spawn(running.in_current_span()).await;
-    running.unwrap_or_else(|error| Err(internal(&error)))
+    let mut running = tokio::spawn(running.in_current_span());
+    let ended = match tokio::time::timeout(directory.import_limits.longest, &mut running).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            halt.cancel();
+            running.await
+        }
+    };
+    ended.unwrap_or_else(|error| Err(internal(&error)))
 }
 
 struct Import {
     directory: Directory,
     caller: Caller,
     stream: Streaming<ImportDirectoryRequest>,
-    given_up: CancellationToken,
+    /// Cancelled when the process stops, the call is given up, or its time is over.
+    halt: CancellationToken,
+    /// When a group was last written, and with it the lease renewed.
+    written_at: Instant,
     tally: Tally,
 }
 
@@ -86,7 +98,7 @@ impl Import {
         let mut run = self.begin(options).await?;
         let answer = self.import(&mut run, first, options).await;
         let store = &self.directory.store;
-        if let Err(error) = store.end_import(&run, self.directory.clock.now()).await {
+        if let Err(error) = store.end_import(&run).await {
             // The lease ends by itself.
             tracing::warn!(%error, "an import could not give back its lease");
         }
@@ -94,8 +106,7 @@ impl Import {
     }
 
     async fn begin(&self, options: ImportOptions) -> Result<ImportRun, Status> {
-        let Directory { store, ids, .. } = &self.directory;
-        let write = self.directory.write(&self.caller);
+        let Directory { store, ids, clock, .. } = &self.directory;
         let purpose = if options.validate_only {
             Purpose::Plan
         } else {
@@ -103,10 +114,10 @@ impl Import {
         };
         let lease = 2 * self.directory.import_limits.idle + GROUP;
         let lease = TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX);
-        let begun = store.begin_import(write, ids.next(write.now), purpose, lease).await;
-        begun
-            .map_err(|error| status::of_store(&error))?
-            .ok_or_else(status::import_running)
+        let (organization, holder) = (&self.caller.organization, ids.next(clock.now()));
+        let begun = store.begin_import(organization, holder, purpose, lease, self.halt.clone());
+        let begun = begun.await.map_err(|error| status::of_store(&error))?;
+        begun.ok_or_else(status::import_running)
     }
 
     async fn import(
@@ -152,6 +163,10 @@ impl Import {
                     if let Some(group) = intake.take(item, bytes) {
                         self.write(run, group).await?;
                     }
+                    // A slow client fills no group before the lease ends.
+                    if self.written_at.elapsed() > self.directory.import_limits.idle {
+                        self.write(run, intake.rest()).await?;
+                    }
                 }
             }
             next = self.next().await?;
@@ -163,16 +178,33 @@ impl Import {
     async fn next(&mut self) -> Result<Option<ImportDirectoryRequest>, Status> {
         let idle = self.directory.import_limits.idle;
         tokio::select! {
+            // Also while records come without a pause.
+            biased;
+            () = self.halt.cancelled() => Err(self.halted()),
             next = tokio::time::timeout(idle, self.stream.message()) => {
                 next.unwrap_or_else(|_| Err(deadline_exceeded()))
             }
-            () = self.directory.stopping.cancelled() => Err(status::stopping()),
-            () = self.given_up.cancelled() => Err(deadline_exceeded()),
+        }
+    }
+
+    fn halted(&self) -> Status {
+        if self.directory.stopping.is_cancelled() {
+            status::stopping()
+        } else {
+            deadline_exceeded()
+        }
+    }
+
+    fn failed(&self, error: &StoreError) -> Status {
+        match error {
+            StoreError::Halted => self.halted(),
+            error => status::of_store(error),
         }
     }
 
     /// Writes a group, and counts what became of each item in the order of the stream.
     async fn write(&mut self, run: &mut ImportRun, group: Vec<Item>) -> Result<(), Status> {
+        self.written_at = Instant::now();
         if group.is_empty() {
             return Ok(());
         }
@@ -180,6 +212,9 @@ impl Import {
         let fates = self.directory.store.import_group(write, run, &group).await;
         let fates = fates.map_err(|error| status::of_store(&error))?;
         for (item, fate) in group.into_iter().zip(fates) {
+            if matches!(fate, Fate::Decided(Ok(written)) if written.restored) {
+                self.tally.note_restored(&item);
+            }
             let outcome = match (fate, &item.entry) {
                 (Fate::Duplicate, _) => Err(Refusal {
                     reason: RefusalReason::Duplicate,
@@ -219,15 +254,16 @@ impl Import {
         let planned = store
             .plan_removals(self.directory.write(&self.caller), run, stored.clone())
             .await
-            .map_err(|error| status::of_store(&error))?;
+            .map_err(|error| self.failed(&error))?;
         if options.validate_only {
             return Ok(planned);
         }
         if !options.allow_large_removal {
-            must_be_small(&planned)?;
+            must_be_small(&planned, &self.tally, options)?;
         }
-        let removed = store.remove(self.directory.write(&self.caller), run, stored).await;
-        removed.map_err(|error| status::of_store(&error))
+        let write = self.directory.write(&self.caller);
+        let removed = store.remove(write, run, stored, &planned).await;
+        removed.map_err(|error| self.failed(&error))
     }
 }
 

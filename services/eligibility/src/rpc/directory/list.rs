@@ -5,7 +5,10 @@ use std::fmt::Display;
 use carepost_identity::OrganizationId;
 use carepost_rpc::{Violations, page::List};
 
-use crate::{domain::directory::Kept, store::Page};
+use crate::{
+    domain::directory::Kept,
+    store::{Listed, Page},
+};
 
 /// The most bytes of a page: clients take answers of 4 MiB. A page may be short of its size; the token leads on.
 const MAX_BYTES: usize = 2 * 1_024 * 1_024;
@@ -58,11 +61,11 @@ impl Listing {
     }
 
     /// The records of the page on the wire, and the token for the next page; empty after the last.
-    pub fn answer<T, M: prost::Message>(&self, found: Vec<Kept<T>>, message: fn(Kept<T>) -> M) -> (Vec<M>, String) {
-        let mut records = Vec::with_capacity(found.len());
+    pub fn answer<T, M: prost::Message>(&self, found: Listed<T>, message: fn(Kept<T>) -> M) -> (Vec<M>, String) {
+        let mut records = Vec::with_capacity(found.records.len());
         let mut bytes = 0;
         let mut last = String::new();
-        for kept in found {
+        for kept in found.records {
             let id = kept.id.clone();
             let record = message(kept);
             bytes += record.encoded_len();
@@ -72,7 +75,12 @@ impl Listing {
             records.push(record);
             last = id;
         }
-        (records, String::new())
+        let token = if found.cut_short {
+            self.identity.token(&last)
+        } else {
+            String::new()
+        };
+        (records, token)
     }
 }
 
@@ -142,10 +150,16 @@ mod tests {
             Listing::parse(&mut Violations::default(), &organization, "ListLocations", asked, &[]).unwrap()
         };
         let first = listing(String::new());
-        let (records, token) = first.answer(["a", "b", "c", "d", "e"].map(kept).into(), large);
+        let listed = |ids: &[&str], cut_short| Listed {
+            records: ids.iter().map(|id| kept(id)).collect(),
+            cut_short,
+        };
+        let (records, token) = first.answer(listed(&["a", "b", "c", "d", "e"], false), large);
         assert_eq!(records.len(), 3);
         assert_eq!(listing(token).page().after, "c");
-        let (records, token) = first.answer(vec![kept("d")], |mut kept| {
+        let (records, token) = first.answer(listed(&["a", "b"], true), large);
+        assert_eq!((records.len(), listing(token).page().after), (2, "b"));
+        let (records, token) = first.answer(listed(&["d"], false), |mut kept| {
             kept.record = Some(3_000_000);
             large(kept)
         });

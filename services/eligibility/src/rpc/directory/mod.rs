@@ -46,6 +46,8 @@ const MAX_IMPORTS: usize = 4;
 pub struct ImportLimits {
     /// How long a client may take from one record to the next.
     pub idle: Duration,
+    /// How long an import may take in all.
+    pub longest: Duration,
 }
 
 /// What the RPCs of `DirectoryService` work with.

@@ -98,7 +98,7 @@ fn told<T>(told: Result<Told<T>, StoreError>) -> Result<T, Status> {
 fn not_for_portal_users() -> Status {
     refusal(
         ErrorReason::CallerNotAllowed,
-        "portal users cannot see or change settings",
+        "portal users cannot see or change settings: only staff and services can",
     )
 }
 
@@ -106,6 +106,6 @@ fn role_missing() -> Status {
     let roles = ADMINISTRATORS
         .map(crate::domain::directory::StaffRole::as_str)
         .join(",");
-    let message = "this needs an active member of staff with one of the roles";
+    let message = "this member of staff needs an active account and one of the roles to see or change settings";
     refusal_with(ErrorReason::RoleMissing, message, &[("roles", roles)])
 }

@@ -1,7 +1,7 @@
 use carepost_identity::{ChartId, LocationId, OrganizationId, StaffId};
 use sea_orm::{QueryResult, Value};
 
-use super::{Page, Source};
+use super::{Listed, Page, Source};
 use crate::{
     domain::directory::{Chart, Kept, Name, PatientId, WebUrl},
     store::{
@@ -14,6 +14,7 @@ const SOURCE: Source = Source {
     table: "chart",
     key: "id",
     content: &["patient_name", "patient_id", "location", "url"],
+    entries: "(SELECT COUNT(*) FROM chart_staff e WHERE e.organization = $1 AND e.chart = r.id)",
     lists: ", cs.staff, cs.care_team, cs.barred",
     join: " LEFT JOIN chart_staff cs ON cs.organization = $1 AND cs.chart = page.id",
 };
@@ -54,7 +55,7 @@ impl Store {
     /// If the database fails.
     pub async fn chart(&self, organization: &OrganizationId, id: &ChartId) -> Result<Option<Kept<Chart>>, StoreError> {
         let sql = SOURCE.one(organization, id.as_str());
-        Ok(SOURCE.read(self, sql, read).await?.pop())
+        Ok(SOURCE.read(self, sql, read).await?.records.pop())
     }
 
     /// A page of charts.
@@ -66,7 +67,7 @@ impl Store {
         organization: &OrganizationId,
         page: Page<'_>,
         filter: &ChartFilter,
-    ) -> Result<Vec<Kept<Chart>>, StoreError> {
+    ) -> Result<Listed<Chart>, StoreError> {
         let sql = SOURCE.page(organization, page, filter.conditions());
         SOURCE.read(self, sql, read).await
     }

@@ -1,7 +1,7 @@
 use carepost_identity::{LocationId, OrganizationId};
 use sea_orm::QueryResult;
 
-use super::{Page, Source};
+use super::{Listed, Page, Source};
 use crate::{
     domain::directory::{Country, Kept, Location, Name},
     store::{
@@ -14,6 +14,7 @@ const SOURCE: Source = Source {
     table: "location",
     key: "id",
     content: &["name", "country"],
+    entries: "0",
     lists: "",
     join: "",
 };
@@ -29,7 +30,7 @@ impl Store {
         id: &LocationId,
     ) -> Result<Option<Kept<Location>>, StoreError> {
         let sql = SOURCE.one(organization, id.as_str());
-        Ok(SOURCE.read(self, sql, read).await?.pop())
+        Ok(SOURCE.read(self, sql, read).await?.records.pop())
     }
 
     /// A page of locations.
@@ -40,7 +41,7 @@ impl Store {
         &self,
         organization: &OrganizationId,
         page: Page<'_>,
-    ) -> Result<Vec<Kept<Location>>, StoreError> {
+    ) -> Result<Listed<Location>, StoreError> {
         SOURCE.read(self, SOURCE.page(organization, page, vec![]), read).await
     }
 }

@@ -21,15 +21,28 @@ pub use chart::ChartFilter;
 pub use portal_user::PortalUserFilter;
 pub use staff::StaffFilter;
 
+/// How many entries of lists a page reads: two records of the longest lists. The record that goes beyond it is read whole, and is
+/// the last one of its page.
+const MAX_ENTRIES: i64 = 20_000;
+
 /// A page of a list by id (compared bytewise).
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
     /// The id after which it begins; empty for the first page.
     pub after: &'a str,
-    /// How many records at most.
+    /// How many records at most; fewer are read where they are very long.
     pub limit: u32,
     /// Whether tombstones are in the list.
     pub show_deleted: bool,
+}
+
+/// What was read for a page.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    /// The records, by id.
+    pub records: Vec<Kept<T>>,
+    /// Whether the page's limit would have let in more, which were not read because these are so long.
+    pub cut_short: bool,
 }
 
 /// Where records of a kind are read from.
@@ -39,6 +52,8 @@ struct Source {
     key: &'static str,
     /// The columns of the content, without lists. The first is the name, which only a tombstone without a record lacks.
     content: &'static [&'static str],
+    /// How many entries the lists of the record `r` have, so that what is joined can be bounded before it is read.
+    entries: &'static str,
     /// The columns of the lists, as they are joined.
     lists: &'static str,
     /// Joins the lists to `page`: one row for each entry, and one at least for each record.
@@ -48,11 +63,13 @@ struct Source {
 impl Source {
     /// The beginning of the statement, up to the conditions: `$1` is the organization.
     fn select(&self, organization: &OrganizationId) -> Sql {
-        let Self { table, key, .. } = self;
+        let Self {
+            table, key, entries, ..
+        } = self;
         let content = self.content.join(", ");
         let text = format!(
-            "WITH page AS (SELECT {key} AS id, {content}, emr_version, import_counter, deleted, updated_at \
-             FROM {table} r WHERE organization = $1"
+            "WITH listed AS (SELECT {key} AS id, {content}, emr_version, import_counter, deleted, updated_at, \
+             {entries} AS entries FROM {table} r WHERE organization = $1"
         );
         Sql::new(text, [organization.as_str().into()])
     }
@@ -82,7 +99,12 @@ impl Source {
 
     fn end(&self, mut sql: Sql) -> Sql {
         let Self { lists, join, .. } = self;
-        sql.push(&format!(") SELECT page.*{lists} FROM page{join} ORDER BY page.id"));
+        sql.push(&format!(
+            "), counted AS (SELECT listed.*, COUNT(*) OVER () AS found, \
+             CAST(SUM(entries) OVER (ORDER BY id) AS bigint) - entries AS entries_before FROM listed), \
+             page AS (SELECT * FROM counted WHERE entries_before < {MAX_ENTRIES}) \
+             SELECT page.*{lists} FROM page{join} ORDER BY page.id"
+        ));
         sql
     }
 
@@ -92,12 +114,15 @@ impl Source {
         store: &Store,
         sql: Sql,
         read: fn(&QueryResult, &[QueryResult]) -> Result<T, StoreError>,
-    ) -> Result<Vec<Kept<T>>, StoreError> {
+    ) -> Result<Listed<T>, StoreError> {
         let statement = sql.statement(store.database.get_database_backend());
         let rows = store.database.query_all_raw(statement).await?;
+        let found: i64 = rows.first().map_or(Ok(0), |row| get(row, "found"))?;
         let id = |row: &QueryResult| get::<String>(row, "id").ok();
         let records = rows.chunk_by(|one, next| id(one) == id(next));
-        records.map(|rows| self.kept(rows, read)).collect()
+        let records: Vec<_> = records.map(|rows| self.kept(rows, read)).collect::<Result<_, _>>()?;
+        let cut_short = i64::try_from(records.len()).is_ok_and(|read| read < found);
+        Ok(Listed { records, cut_short })
     }
 
     fn kept<T>(

@@ -1,7 +1,7 @@
 use carepost_identity::OrganizationId;
 use sea_orm::QueryResult;
 
-use super::{Page, Source};
+use super::{Listed, Page, Source};
 use crate::{
     domain::directory::{Country, Kept, Locale, Name, Organization, WebUrl},
     store::{
@@ -14,6 +14,7 @@ const SOURCE: Source = Source {
     table: "organization",
     key: "organization",
     content: &["name", "country", "portal_url", "locale"],
+    entries: "0",
     lists: "",
     join: "",
 };
@@ -25,7 +26,7 @@ impl Store {
     /// If the database fails.
     pub async fn organization(&self, organization: &OrganizationId) -> Result<Option<Kept<Organization>>, StoreError> {
         let sql = SOURCE.one(organization, organization.as_str());
-        Ok(SOURCE.read(self, sql, read).await?.pop())
+        Ok(SOURCE.read(self, sql, read).await?.records.pop())
     }
 
     /// A page of the organizations that there are for an organization: itself.
@@ -36,7 +37,7 @@ impl Store {
         &self,
         organization: &OrganizationId,
         page: Page<'_>,
-    ) -> Result<Vec<Kept<Organization>>, StoreError> {
+    ) -> Result<Listed<Organization>, StoreError> {
         SOURCE.read(self, SOURCE.page(organization, page, vec![]), read).await
     }
 }

@@ -1,7 +1,7 @@
 use carepost_identity::{ChartId, OrganizationId, PortalUserId};
 use sea_orm::{QueryResult, Value};
 
-use super::{Page, Source};
+use super::{Listed, Page, Source};
 use crate::{
     domain::directory::{
         AccountStatus, Connection, ConnectionStatus, Email, Kept, Locale, Name, PortalUser, Relationship,
@@ -16,6 +16,7 @@ const SOURCE: Source = Source {
     table: "portal_user",
     key: "id",
     content: &["name", "email", "status", "locale"],
+    entries: "(SELECT COUNT(*) FROM connection e WHERE e.organization = $1 AND e.portal_user = r.id)",
     lists: ", k.chart, k.relationship, k.status AS connection_status",
     join: " LEFT JOIN connection k ON k.organization = $1 AND k.portal_user = page.id",
 };
@@ -55,7 +56,7 @@ impl Store {
         id: &PortalUserId,
     ) -> Result<Option<Kept<PortalUser>>, StoreError> {
         let sql = SOURCE.one(organization, id.as_str());
-        Ok(SOURCE.read(self, sql, read).await?.pop())
+        Ok(SOURCE.read(self, sql, read).await?.records.pop())
     }
 
     /// A page of portal users.
@@ -67,7 +68,7 @@ impl Store {
         organization: &OrganizationId,
         page: Page<'_>,
         filter: &PortalUserFilter,
-    ) -> Result<Vec<Kept<PortalUser>>, StoreError> {
+    ) -> Result<Listed<PortalUser>, StoreError> {
         let sql = SOURCE.page(organization, page, filter.conditions());
         SOURCE.read(self, sql, read).await
     }

@@ -1,7 +1,7 @@
 use carepost_identity::{LocationId, OrganizationId, StaffId};
 use sea_orm::{QueryResult, Value};
 
-use super::{Page, Source};
+use super::{Listed, Page, Source};
 use crate::{
     domain::directory::{Email, Kept, Name, Staff, StaffRole},
     store::{
@@ -14,6 +14,7 @@ const SOURCE: Source = Source {
     table: "staff",
     key: "id",
     content: &["name", "email", "active", "all_locations"],
+    entries: "(SELECT COUNT(*) FROM staff_location e WHERE e.organization = $1 AND e.staff = r.id)",
     lists: ", l.list, l.entry",
     join: " LEFT JOIN (
   SELECT staff, 'role' AS list, role AS entry FROM staff_role
@@ -61,7 +62,7 @@ impl Store {
     /// If the database fails.
     pub async fn staff(&self, organization: &OrganizationId, id: &StaffId) -> Result<Option<Kept<Staff>>, StoreError> {
         let sql = SOURCE.one(organization, id.as_str());
-        Ok(SOURCE.read(self, sql, read).await?.pop())
+        Ok(SOURCE.read(self, sql, read).await?.records.pop())
     }
 
     /// A page of staff.
@@ -73,7 +74,7 @@ impl Store {
         organization: &OrganizationId,
         page: Page<'_>,
         filter: &StaffFilter,
-    ) -> Result<Vec<Kept<Staff>>, StoreError> {
+    ) -> Result<Listed<Staff>, StoreError> {
         let sql = SOURCE.page(organization, page, filter.conditions());
         SOURCE.read(self, sql, read).await
     }

@@ -27,6 +27,7 @@ fn conversation(subject: &str) -> Conversation {
         created_at: DateTime::UNIX_EPOCH,
         last_message_at: DateTime::UNIX_EPOCH,
         last_sequence: 1,
+        position: 1,
         side: Side {
             last_read: 0,
             unread: 0,

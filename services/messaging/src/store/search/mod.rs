@@ -11,6 +11,7 @@ mod write;
 use std::{collections::HashMap, time::Duration};
 
 use carepost_identity::{OrganizationId, PersonId};
+use carepost_runtime::DatabaseFault;
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IsolationLevel,
     QueryFilter, RuntimeErr, TransactionOptions, TransactionTrait,
@@ -29,6 +30,10 @@ use crate::domain::{Conversation, SearchQuery};
 
 /// How many conversations are looked through at a time: a few milliseconds.
 const CHUNK: usize = 100;
+/// Into how many shares the time is divided: one is for the newest conversations, the others for the index.
+const SHARES: u32 = 3;
+/// How far the clock of the database's timeouts may differ from ours.
+const INEXACT: Duration = Duration::from_millis(20);
 /// PostgreSQL's code of a statement that was given up.
 const CANCELED: &str = "57014";
 
@@ -126,8 +131,13 @@ impl Store {
             query: search.query,
         };
         let looked = places(&reading, search, until).await?;
-        let found = self.read_found(&reading, looked).await?;
-        transaction.commit().await?;
+        bound(&transaction, until).await?;
+        let found = self.read_found(&reading, looked).await;
+        let found = found.map_err(|error| late(error, until))?;
+        // It has read; whether the end of that is heard does not matter.
+        if let Err(error) = transaction.commit().await {
+            tracing::debug!(error = %DatabaseFault::from(error), "a search could not be ended");
+        }
         Ok(found)
     }
 
@@ -157,28 +167,81 @@ impl Store {
     }
 }
 
+/// A read that the database gave up when the time was over took too long. What reads conversations for all who ask does not tell
+/// why there is no answer.
+fn late(error: SearchError, until: Instant) -> SearchError {
+    match error {
+        SearchError::Store(StoreError::Database(DatabaseFault::Unavailable)) if Instant::now() + INEXACT >= until => {
+            SearchError::TooLong
+        }
+        error => error,
+    }
+}
+
 /// The conversations that have the text.
 async fn places(reading: &Reading<'_>, search: Search<'_>, until: Instant) -> Result<Vec<Looked>, SearchError> {
+    let most = i64::try_from(search.most).unwrap_or(i64::MAX);
     let (mut found, mut after) = (Vec::new(), search.after);
+    bound(reading.transaction, until).await?;
+    let mut terms = reading.terms().await?;
     loop {
-        bound(reading.transaction, until).await?;
-        let chunk = reading.look(after, CHUNK as i64).await?;
+        let Some(chunk) = look(reading, after, terms.is_some(), until).await? else {
+            let Some(terms) = terms else {
+                return Err(SearchError::TooLong);
+            };
+            bound(reading.transaction, until).await?;
+            return Ok(reading.find(terms, after, most).await?);
+        };
         let last = chunk.last().filter(|_| chunk.len() == CHUNK).map(Looked::position);
         found.extend(chunk.into_iter().filter(Looked::has_it));
         let missing = search.most.saturating_sub(found.len());
         let Some(last) = last.filter(|_| missing > 0) else {
             break;
         };
-        if let Some(terms) = reading.terms().await? {
+        if let Some(terms) = terms.take() {
             bound(reading.transaction, until).await?;
             let most = i64::try_from(missing).unwrap_or(i64::MAX);
-            found.extend(reading.find(terms, last, most).await?);
+            found.extend(reading.find(terms, Some(last), most).await?);
             break;
         }
         after = Some(last);
     }
     found.truncate(search.most);
     Ok(found)
+}
+
+/// Looks the next conversations through. If the index can be asked as well, this gets a share of the time alone, and nothing if
+/// that was not enough: conversations can be very long.
+async fn look(
+    reading: &Reading<'_>,
+    after: Option<ConversationPosition>,
+    shared: bool,
+    until: Instant,
+) -> Result<Option<Vec<Looked>>, SearchError> {
+    if !shared {
+        bound(reading.transaction, until).await?;
+        return Ok(Some(reading.look(after, CHUNK as i64).await?));
+    }
+    let now = Instant::now();
+    let share = until.saturating_duration_since(now) / SHARES;
+    // What is given up takes its transaction with it, but for a savepoint.
+    let savepoint = reading.transaction.begin().await?;
+    bound(&savepoint, now + share).await?;
+    let inside = Reading {
+        transaction: &savepoint,
+        ..*reading
+    };
+    match inside.look(after, CHUNK as i64).await.map_err(SearchError::from) {
+        Ok(chunk) => {
+            savepoint.commit().await?;
+            Ok(Some(chunk))
+        }
+        Err(SearchError::TooLong) => {
+            savepoint.rollback().await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Lets the next statement take no longer than there is time. SQLite is asked for a hundred conversations at a time, and is not

@@ -72,6 +72,16 @@ pub(in crate::store) const BY_WORDS: &str = indexed!("m.folded LIKE $3");
 /// For a query of which `pg_trgm` knows nothing: it would have the whole index read.
 pub(in crate::store) const BY_SYMBOLS: &str = indexed!("strpos(m.folded, $3) > 0");
 
+/// A position that is before every conversation.
+const BEFORE_ALL: ConversationPosition = ConversationPosition {
+    // In the year 9999: what PostgreSQL's own greatest time is has no place in a `DateTime`.
+    last_message_at: match DateTime::from_timestamp(253_370_764_800, 0) {
+        Some(time) => time,
+        None => DateTime::UNIX_EPOCH,
+    },
+    id: Uuid::max(),
+};
+
 /// A conversation that was looked at.
 #[derive(FromQueryResult)]
 pub(super) struct Looked {
@@ -165,13 +175,14 @@ impl Reading<'_> {
         Ok(self.transaction.query_one_raw(known).await?.is_some())
     }
 
-    /// Conversations after a position that have the query, by the index.
+    /// Conversations after a position, or all, that have the query, by the index.
     pub(super) async fn find(
         &self,
         terms: Terms,
-        after: ConversationPosition,
+        after: Option<ConversationPosition>,
         most: i64,
     ) -> Result<Vec<Looked>, DbErr> {
+        let after = after.unwrap_or(BEFORE_ALL);
         let more = vec![terms.keys.into(), after.last_message_at.into(), after.id.into()];
         let statement = if terms.words {
             self.statement(BY_WORDS, &pattern(self.query), most, more)

@@ -1,6 +1,8 @@
 //! A send: conversation, message, participants, mailboxes, request and outbox row, in one transaction.
 //!
 //! It has two forms. Both do the same; what differs is how many statements it takes.
+//!
+//! Whether a portal user now waits for an answer is noted by a trigger on `message`, in the same transaction (`m0007_unanswered`).
 
 mod postgres;
 mod sqlite;

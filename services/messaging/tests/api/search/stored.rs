@@ -30,7 +30,7 @@ pub async fn database(column: Column, hint: &str) -> (DatabaseConnection, TempDi
     (Database::connect(options).await.unwrap(), folder)
 }
 
-async fn search(database: &DatabaseConnection, text: &str, within: Duration) -> Result<Vec<Found>, SearchError> {
+pub async fn search(database: &DatabaseConnection, text: &str, within: Duration) -> Result<Vec<Found>, SearchError> {
     let search = Search {
         query: &SearchQuery::parse(text).unwrap(),
         after: None,
@@ -44,7 +44,7 @@ async fn search(database: &DatabaseConnection, text: &str, within: Duration) -> 
     Store::new(database.clone()).search(&organization, &nurse, search).await
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Rows as they were before there was a search: a conversation with this number of messages.
 async fn old_conversation(database: &DatabaseConnection, messages: i64) {

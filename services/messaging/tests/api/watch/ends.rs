@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use carepost_proto::messaging::v1::{StartConversationRequest, WatchInboxRequest};
 use carepost_runtime::Clock;
 use carepost_testkit::{Servers, TcpProxy};
+use sea_orm::ConnectionTrait;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 use url::Url;
@@ -207,5 +208,36 @@ async fn without_the_database_a_watch_says_so() {
     while Watch::open(service.of(GUARDIAN), None).await.is_err() {
         assert!(Instant::now() < end, "it does not recover");
         sleep(Duration::from_millis(50)).await;
+    }
+}
+
+on_both!(a_watch_ends_when_the_database_was_put_back_to_an_older_state);
+async fn a_watch_ends_when_the_database_was_put_back_to_an_older_state(column: Column) {
+    let service = Service::start_as(column, "put_back", plan(OFTEN)).await;
+    service.start_portal().await;
+    service.start_staff().await;
+    let database = service.database().await;
+    for (person, put_back) in [
+        (
+            GUARDIAN,
+            "UPDATE mailbox SET revision = revision - 1 WHERE person = 'portal/guardian'",
+        ),
+        // To before anything ever happened to it.
+        (NURSE, "DELETE FROM mailbox WHERE person = 'staff/nurse'"),
+    ] {
+        let (mut watch, opened) = Watch::open(service.of(person), None).await.unwrap();
+        database.execute_unprepared(put_back).await.unwrap();
+        let end = timeout(PATIENCE, watch.end()).await.unwrap();
+        assert_eq!(
+            (end.code(), reason(&end)),
+            (Code::Unavailable, "DEPENDENCY_UNAVAILABLE".to_owned())
+        );
+        // Whoever resumes learns that what they know is of a state that is gone.
+        let refused = Watch::open(service.of(person), Some(opened.position))
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(fields(&refused), ["after_position"]);
+        Watch::open(service.of(person), None).await.unwrap();
     }
 }

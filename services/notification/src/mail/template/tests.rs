@@ -26,12 +26,12 @@ fn emails() -> Vec<(String, Email)> {
     for language in Language::ALL {
         let tag = language.tag();
         for (name, brand) in [("brand", full()), ("name", plain()), ("neutral", None)] {
-            let portal = Email::for_portal(brand.clone(), tag, link());
+            let portal = Email::for_portal(brand.clone(), language, link());
             emails.push((format!("portal.{tag}.{name}"), portal));
-            let staff = Email::for_staff(brand.clone(), tag, Some(link()));
+            let staff = Email::for_staff(brand.clone(), language, Some(link()));
             emails.push((format!("staff.{tag}.{name}"), staff));
         }
-        let staff = Email::for_staff(plain(), tag, None);
+        let staff = Email::for_staff(plain(), language, None);
         emails.push((format!("staff.{tag}.no-link"), staff));
     }
     emails
@@ -124,8 +124,8 @@ fn a_brand_is_text_in_html_and_nothing_more() {
     let brand = Brand::clean(name, "https://a.example/\"><script>", "<i>1</i>");
     for language in Language::ALL {
         for email in [
-            Email::for_portal(brand.clone(), language.tag(), link()),
-            Email::for_staff(brand.clone(), language.tag(), Some(link())),
+            Email::for_portal(brand.clone(), language, link()),
+            Email::for_staff(brand.clone(), language, Some(link())),
         ] {
             let Rendered { text, html, .. } = render(&email).unwrap();
             let escaped = "&#60;b&#62;A&#60;/b&#62; &#38; &#34;B&#34; &#39;C&#39; Ünïcode 诊所";
@@ -153,6 +153,51 @@ fn the_html_can_be_read_aloud_and_needs_no_image() {
         for part in html.split("<a ").skip(1) {
             let words = part.split_once('>').unwrap().1.split_once("</a>").unwrap().0;
             assert!(words.len() > 10, "a link says where it goes: {words}");
+        }
+    }
+}
+
+/// The WCAG's relative luminance of a colour that is written as `#rrggbb`.
+fn luminance(colour: &str) -> f64 {
+    let part = |from: usize| {
+        let value = u8::from_str_radix(&colour[from..from + 2], 16).unwrap();
+        let value = f64::from(value) / 255.0;
+        if value <= 0.040_45 {
+            value / 12.92
+        } else {
+            ((value + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+}
+
+fn contrast(one: &str, other: &str) -> f64 {
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn every_word_stands_out_from_its_background() {
+    assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 0.01 && contrast("#777777", "#ffffff") < 4.5);
+    for (name, email) in emails() {
+        let html = render(&email).unwrap().html;
+        let colours: Vec<_> = html
+            .match_indices('#')
+            .map(|(place, _)| (&html[..place], &html[place..]))
+            .collect();
+        let named = |property: &str| -> Vec<_> {
+            let found = colours.iter().filter(|(before, _)| before.ends_with(property));
+            found.map(|(_, colour)| &colour[..7]).collect()
+        };
+        // The one background is the body's; each text has a colour that is named.
+        let backgrounds = named("background-color: ");
+        assert_eq!(backgrounds.len(), 1, "{name}");
+        let texts = [named(" color: "), named("\"color: ")].concat();
+        assert_eq!(texts.len(), 1 + html.matches("<a ").count(), "{name}");
+        for text in texts {
+            let ratio = contrast(text, backgrounds[0]);
+            // WCAG 2, level AAA.
+            assert!(ratio >= 7.0, "{name}: {text} has {ratio}");
         }
     }
 }

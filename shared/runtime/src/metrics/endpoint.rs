@@ -1,0 +1,151 @@
+//! `GET /metrics`, on a port of its own: for scrapers within the cluster, without authentication, since it holds numbers alone.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::metrics;
+use crate::{lifecycle::Lifecycle, settings::Reader};
+
+/// The most connections at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 16;
+/// How long a connection may last, its one answer included.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The most bytes of a request's line and headers.
+const HEADERS: usize = 8 * 1_024;
+/// How long to wait when no connection can be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+/// What it is, as Prometheus asks for it.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Settings of the endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// Where it listens; none: nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+impl MetricsSettings {
+    /// Reads the section `metrics`.
+    pub fn read(reader: &mut Reader) -> Self {
+        Self {
+            listen: reader.optional_parsed("metrics.listen"),
+        }
+    }
+}
+
+/// Serves the metrics within a life, and tells where; nowhere if the settings say so.
+///
+/// # Errors
+/// If the port cannot be had.
+pub async fn serve(settings: MetricsSettings, life: &Lifecycle) -> io::Result<Option<SocketAddr>> {
+    let Some(listen) = settings.listen else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(listen).await?;
+    let address = listener.local_addr()?;
+    life.spawn("metrics", accept(listener, life.stopping()));
+    tracing::info!(%address, "metrics are served");
+    Ok(Some(address))
+}
+
+async fn accept(listener: TcpListener, stopping: CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(tokio::spawn(async move {
+                // Whatever goes wrong is the scraper's to see.
+                let _ = tokio::time::timeout(PATIENCE, connection(stream)).await;
+                drop(place);
+            })),
+            Err(error) => {
+                tracing::warn!(kind = ?error.kind(), "a scraper could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream) -> Result<(), hyper::Error> {
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(HEADERS)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service_fn(answer))
+        .await
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    let (status, text) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/metrics") => match metrics().text() {
+            Ok(text) => (StatusCode::OK, text),
+            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+        },
+        (_, "/metrics") => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        _ => (StatusCode::NOT_FOUND, String::new()),
+    };
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    let kind = http::HeaderValue::from_static(OPEN_METRICS);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn ask(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A refusal may end in a reset.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_gives_the_metrics_and_nothing_else() {
+        let life = Lifecycle::default();
+        let listen = "127.0.0.1:0".parse().ok();
+        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let answer = ask(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains(OPEN_METRICS), "{answer}");
+        assert!(answer.trim_end().ends_with("# EOF"), "{answer}");
+        for (request, status) in [
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404"),
+            ("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "405"),
+        ] {
+            let answer = ask(address, request).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        }
+        let long = format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+            "x".repeat(2 * HEADERS)
+        );
+        assert!(!ask(address, &long).await.starts_with("HTTP/1.1 200"));
+        life.stop();
+        assert_eq!(life.run(Duration::from_secs(5)).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn without_an_address_it_is_served_nowhere() {
+        let life = Lifecycle::default();
+        assert_eq!(serve(MetricsSettings::default(), &life).await.unwrap(), None);
+    }
+}
