@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test clients lint lint-k8s images-test format docs bench services-up services-down services-status
+.PHONY: help run demo test clients lint lint-k8s lint-alerts images-test format docs bench services-up services-down services-status
 
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -34,7 +34,7 @@ test: clients ## Run every test, on a PostgreSQL and a RabbitMQ of its own (inst
 clients: $(LINT)/.installed
 	python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install --yes --no-install-recommends python3-venv; }
 
-lint: $(LINT)/.installed lint-k8s lint-alerts ## Check format, lints, documentation, protos, links and manifests.
+lint: $(LINT)/.installed lint-k8s lint-alerts ## Check format, lints, documentation, protos, links, manifests and alerts.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
@@ -45,6 +45,12 @@ lint: $(LINT)/.installed lint-k8s lint-alerts ## Check format, lints, documentat
 
 lint-k8s: $(LINT)/.installed-python ## Build what Kubernetes is given, and check it.
 	tests/lint/k8s $(LINT)
+
+# promtool is of Debian's prometheus; its server is not started by this.
+lint-alerts:
+	command -v promtool >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends prometheus; }
+	promtool check rules k8s/observability/alerts.yaml
+	promtool test rules k8s/observability/alerts_test.yaml
 
 images-test: ## Build the images and run them, with buildah and podman (PROFILE=dev is sooner done). Not part of CI.
 	tests/images/run
@@ -83,10 +89,3 @@ $(LINT)/.installed-python: tests/lint/requirements.txt
 	python3 -m venv $(LINT)/python
 	$(LINT)/python/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
-
-# promtool is of Debian's prometheus; its server is not started by this.
-.PHONY: lint-alerts
-lint-alerts: ## Check the alerts, and play them through.
-	command -v promtool >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends prometheus; }
-	promtool check rules k8s/observability/alerts.yaml
-	promtool test rules k8s/observability/alerts_test.yaml

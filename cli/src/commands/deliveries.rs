@@ -62,7 +62,8 @@ pub struct DeliveriesArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 25, value_parser = value_parser!(u16).range(1..=1_000))]
     limit: u16,
     /// Go on from the `next_page` of the list before.
-    #[arg(long, value_name = "TOKEN")]
+    // A token may begin with a hyphen.
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     page: Option<String>,
 }
 

@@ -304,7 +304,7 @@ fn unknown_people_and_conversations_are_told() {
     );
     assert!(told.contains("no such conversation"), "{told}");
     let told = home.refusal(&["show", "--as", "portal/pu-9", "nonsense"], 2);
-    assert!(told.contains("conversation_id"), "{told}");
+    assert!(told.contains("CONVERSATION: must be a UUID"), "{told}");
     let output = home.carepost(&[
         "send",
         "--as",

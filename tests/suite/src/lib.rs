@@ -14,6 +14,7 @@ pub mod clients;
 pub mod errors_page;
 pub mod otlp;
 pub mod process;
+pub mod scrape;
 pub mod settings;
 pub mod wait;
 

@@ -315,7 +315,7 @@ mod tests {
             .concat()
             .into_iter()
             .collect();
-        assert_eq!(ports.len(), 8);
+        assert_eq!(ports.len(), 10);
     }
 
     #[test]

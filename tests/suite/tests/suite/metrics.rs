@@ -1,14 +1,10 @@
 //! What is counted: every metric is there, and dashboard, alerts and runbooks speak of no other.
 
-use std::{collections::BTreeSet, fs, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use carepost_runtime::metrics::{Kind, Metric};
-use carepost_suite::{Suite, wait::LONG, wait::until};
+use carepost_suite::{Suite, scrape, wait::LONG, wait::until};
 use carepost_testkit::DirectoryFile;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 
 use crate::traffic::{PRAIRIE, begin};
 
@@ -90,7 +86,7 @@ async fn a_message_that_was_sent_is_seen_in_every_metric() {
     begin(&suite, PRAIRIE).await;
     suite.smtp.wait_for(|mails| !mails.is_empty(), LONG).await;
     let missing = async || {
-        let text = scrape_all(&suite).await;
+        let text = scrape::metrics(&suite).await;
         let there = named(&text);
         let all = Metric::ALL.into_iter().flat_map(series);
         let missing = all.filter(|name| !there.contains(name)).collect::<Vec<_>>();
@@ -101,33 +97,4 @@ async fn a_message_that_was_sent_is_seen_in_every_metric() {
     };
     let whole = until(LONG, async || missing().await == (Vec::new(), true)).await;
     assert!(whole, "{:?}", missing().await);
-}
-
-/// The metrics of all services, without the lines of help.
-async fn scrape_all(suite: &Suite) -> String {
-    let logs = suite.logs();
-    let served = logs.lines().filter(|line| line.contains("metrics are served"));
-    let addresses = served.map(|line| {
-        let (_, rest) = line.split_once("\"address\":\"").expect("the line tells where");
-        let (address, _) = rest.split_once('"').expect("it is quoted");
-        address.parse::<SocketAddr>().expect("an address")
-    });
-    let mut text = String::new();
-    for address in addresses.collect::<Vec<_>>() {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: suite\r\n\r\n")
-            .await
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        text.extend(
-            answer
-                .lines()
-                .filter(|line| !line.starts_with('#'))
-                .map(|line| format!("{line}\n")),
-        );
-    }
-    text
 }

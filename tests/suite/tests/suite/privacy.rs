@@ -17,6 +17,7 @@ use carepost_suite::{
     clients::{Metadata, channel},
     otlp::Receiver,
     process::Service,
+    scrape,
     wait::{LONG, until},
 };
 use carepost_testkit::{DirectoryFile, Servers, smtp::Behaviour};
@@ -105,6 +106,9 @@ async fn what_was_told_is_unmarked(suite: &Suite, traces: &Receiver) {
         assert!(traced.await, "{rpc} is not in a trace");
     }
     assert_unmarked(&traces.text(), "a trace");
+    let metrics = scrape::metrics(suite).await;
+    assert!(metrics.contains("carepost_rpc_served_seconds_count"), "{metrics}");
+    assert_unmarked(&metrics, "a metric");
     for (table, answer) in [("delivery", "taken"), ("attempt", "is busy")] {
         let ledger = whole_table(suite, Service::Notification, table, "t::text").await;
         assert!(ledger.contains(answer), "the server's answers are there");
