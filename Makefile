@@ -59,9 +59,13 @@ format: $(LINT)/.installed ## Format code and protos.
 	cargo fmt --all
 	cd proto && $(abspath $(LINT))/node_modules/.bin/buf format --write
 
-docs: ## Write the pages that are made from the protos.
-	cargo run --quiet --package carepost-suite --bin errors-page > $(TARGET)/errors.md
-	mv $(TARGET)/errors.md docs/errors.md
+docs: ## Write the pages that are made from the code, and the reference of the API, target/docs/api.html.
+	mkdir -p $(TARGET)/docs
+	cargo run --quiet --package carepost-suite --bin pages -- errors > $(TARGET)/docs/errors.md
+	mv $(TARGET)/docs/errors.md docs/errors.md
+	cargo run --quiet --package carepost-suite --bin pages -- configuration > $(TARGET)/docs/configuration.md
+	mv $(TARGET)/docs/configuration.md docs/configuration.md
+	cargo run --quiet --package carepost-suite --bin pages -- api > $(TARGET)/docs/api.html
 
 bench: ## Measure a reply through the whole path beside the raw limits of this machine.
 	cargo build --release --package carepost-bench --package carepost-suite --bin carepost-bench --bin suite-service

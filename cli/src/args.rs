@@ -41,6 +41,9 @@ Profiles keep commands short. They are tables of ~/.config/carepost/profiles.tom
   eligibility  = \"https://eligibility.hospital.example\"
   notification = \"https://notification.hospital.example\"
   token_file   = \"/home/me/.carepost-token\" # a person's token, or that of a service that may act for people
+  ca_file      = \"/home/me/hospital-ca.pem\" # the hospital's own authority, in place of those of this machine
+  certificate_file = \"/home/me/me.pem\"      # who I am to servers that ask for a certificate (mutual TLS)
+  key_file         = \"/home/me/me.key\"
 
 With --json, answers go to standard output and failures to standard error, each as one JSON document; fields are added to it,
 never renamed or removed. Times are in UTC there, and in local time everywhere else.";

@@ -11,25 +11,25 @@ use carepost_proto::{
     messaging::v1::{messaging_service_client::MessagingServiceClient, operator_service_client::OperatorServiceClient},
     notification::v1::notification_service_client::NotificationServiceClient,
 };
+use carepost_rpc::connect;
 use carepost_runtime::{Backoff, Clock, Ids};
 use tokio::time::{Instant, timeout};
 use tonic::{
     Code, Request, Response, Status,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, ClientTlsConfig, Endpoint},
+    transport::Channel,
 };
 use tonic_types::StatusExt;
 use url::Url;
 
 use crate::{
     credentials::{self, Metadata},
-    errors::{Exit, Failure},
+    errors::{Exit, Failure, capital},
     profile::Profile,
     refusals,
     render::Paint,
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a call with a request id is tried again.
 const TRYING: Duration = Duration::from_secs(20);
@@ -163,19 +163,13 @@ impl Context {
     }
 
     fn channel(&self, service: Service) -> Result<Channel, Failure> {
-        let url = self.endpoint(service);
-        let wrong = || Failure::usage(format!("{url} cannot be called"), "Correct the profile");
-        let endpoint = Endpoint::from_shared(url.to_string()).map_err(|_| wrong())?;
-        let endpoint = if url.scheme() == "https" {
-            let tls = ClientTlsConfig::new().with_native_roots();
-            endpoint.tls_config(tls).map_err(|_| wrong())?
-        } else {
-            endpoint
-        };
-        Ok(endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .connect_lazy())
+        let (url, tls) = (self.endpoint(service), &self.profile.tls);
+        let checked = if url.scheme() == "https" { tls.check() } else { Ok(()) };
+        checked.and_then(|()| connect::channel(url, tls)).map_err(|error| {
+            let profile = &self.profile;
+            let next = format!("Correct profile `{}` in {}", profile.name, profile.file.display());
+            Failure::usage(capital(&error.to_string()), next)
+        })
     }
 
     /// Where a service is.
@@ -228,10 +222,12 @@ impl Context {
     }
 
     /// A call with a request id: one that got no answer is made again with the same id, within bounds.
-    pub async fn insist<A, F>(&self, service: Service, id: &str, call: impl Fn() -> F) -> Result<A, Failure>
-    where
-        F: Future<Output = Result<Response<A>, Status>>,
-    {
+    pub async fn insist<A>(
+        &self,
+        service: Service,
+        id: &str,
+        call: impl AsyncFn() -> Result<Response<A>, Status>,
+    ) -> Result<A, Failure> {
         let begun = Instant::now();
         let mut failures = 0;
         loop {

@@ -135,6 +135,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The text as a sentence begins.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
 /// An error of the system without its number.
 pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();

@@ -7,6 +7,7 @@ use std::{
 };
 
 use carepost_identity::{OrganizationId, PersonId};
+use carepost_rpc::connect::ClientTls;
 use serde::Deserialize;
 use url::Url;
 
@@ -31,6 +32,8 @@ pub struct Profile {
     pub notification: Url,
     /// Where the token is from.
     pub tokens: TokenSource,
+    /// Whom endpoints with `https` are believed by, and who calls them.
+    pub tls: ClientTls,
 }
 
 /// Where the token is from.
@@ -54,6 +57,9 @@ struct Entry {
     notification: String,
     token_file: Option<PathBuf>,
     data: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    certificate_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
 }
 
 /// Where profiles are if nothing else is said.
@@ -105,6 +111,19 @@ fn check(file: &Path, name: &str, entry: Entry) -> Result<Profile, String> {
         (None, Some(path)) => TokenSource::Folder(path),
         _ => return Err("give either token_file or data".to_owned()),
     };
+    let identity = match (entry.certificate_file, entry.key_file) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        _ => return Err("certificate_file and key_file go together".to_owned()),
+    };
+    let tls = ClientTls {
+        ca_file: entry.ca_file,
+        identity,
+    };
+    let endpoints = [&entry.messaging, &entry.eligibility, &entry.notification];
+    if tls != ClientTls::default() && !endpoints.iter().any(|url| url.starts_with("https:")) {
+        return Err("ca_file, certificate_file and key_file are for endpoints that begin with https://".to_owned());
+    }
     let organization = entry.organization.map(OrganizationId::parse).transpose();
     let me = entry.me.as_deref().map(PersonId::parse).transpose();
     Ok(Profile {
@@ -116,6 +135,7 @@ fn check(file: &Path, name: &str, entry: Entry) -> Result<Profile, String> {
         eligibility: endpoint("eligibility", &entry.eligibility)?,
         notification: endpoint("notification", &entry.notification)?,
         tokens,
+        tls,
     })
 }
 
@@ -204,6 +224,17 @@ mod tests {
         fs::write(&file, format!("[local]\n{}", BODY.replace("http:", "ftp:"))).unwrap();
         let failure = read(&file, "local").unwrap_err().to_string();
         assert!(failure.contains("messaging must be of the form"), "{failure}");
+        for (lines, fault) in [
+            ("ca_file = \"/ca.pem\"\n", "are for endpoints that begin with https://"),
+            (
+                "certificate_file = \"/me.pem\"\n",
+                "certificate_file and key_file go together",
+            ),
+        ] {
+            fs::write(&file, format!("[local]\n{BODY}{lines}")).unwrap();
+            let failure = read(&file, "local").unwrap_err().to_string();
+            assert!(failure.contains(fault), "{failure}");
+        }
         let failure = read(&folder.path().join("none"), "local").unwrap_err().to_string();
         assert!(failure.contains("carepost run"), "{failure}");
     }

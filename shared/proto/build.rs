@@ -9,6 +9,7 @@ use protox::{
 
 const FILES: &[&str] = &[
     "carepost/common/v1/access.proto",
+    "carepost/common/v1/audit.proto",
     "carepost/common/v1/error_reason.proto",
     "carepost/common/v1/eligibility_reason.proto",
     "carepost/event/v1/directory_changed.proto",
@@ -45,11 +46,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every RPC with what its method option says of who may call it. An RPC without the option does not build.
+/// Every RPC with what its method options say of who may call it and what the audit trail has of it. An RPC without them does
+/// not build.
 fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let extension = pool
         .get_extension_by_name("carepost.common.v1.access")
         .ok_or("access.proto declares no method option")?;
+    let audit = pool
+        .get_extension_by_name("carepost.common.v1.audit")
+        .ok_or("audit.proto declares no method option")?;
     let mut table = String::from("&[\n");
     for method in pool
         .services()
@@ -59,14 +64,24 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         let Value::Message(access) = options.get_extension(&extension).into_owned() else {
             return Err("the method option is no message".into());
         };
-        let row = access_row(&method, &access)?;
+        let kind = audit_kind(&method, options.get_extension(&audit).as_enum_number())?;
+        let row = access_row(&method, &access, kind)?;
         writeln!(table, "{row},")?;
     }
     table.push_str("]\n");
     Ok(table)
 }
 
-fn access_row(method: &MethodDescriptor, access: &DynamicMessage) -> Result<String, Box<dyn Error>> {
+fn audit_kind(method: &MethodDescriptor, number: Option<i32>) -> Result<&'static str, String> {
+    match number {
+        Some(1) => Ok("AuditKind::None"),
+        Some(2) => Ok("AuditKind::Reading"),
+        Some(3) => Ok("AuditKind::Change"),
+        _ => Err(format!("{} says nothing of its audit", method.full_name())),
+    }
+}
+
+fn access_row(method: &MethodDescriptor, access: &DynamicMessage, audit: &str) -> Result<String, Box<dyn Error>> {
     let person = access
         .get_field_by_name("person")
         .and_then(|value| value.as_bool())
@@ -81,6 +96,7 @@ fn access_row(method: &MethodDescriptor, access: &DynamicMessage) -> Result<Stri
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     let client_streaming = method.is_client_streaming();
     Ok(format!(
-        "    RpcAccess {{ path: {path:?}, person: {person}, scope: {scope:?}, client_streaming: {client_streaming} }}"
+        "    RpcAccess {{ path: {path:?}, person: {person}, scope: {scope:?}, client_streaming: {client_streaming}, \
+         audit: {audit} }}"
     ))
 }

@@ -75,10 +75,7 @@ pub async fn archive(context: &Context, args: ArchiveArgs) -> Result<Report, Fai
         conversation_id: conversation.id.clone(),
         last_seen_sequence: args.seen.unwrap_or(conversation.last_sequence),
     };
-    let call = || {
-        let (mut messaging, request) = (messaging.clone(), request.clone());
-        async move { messaging.archive_conversation(request).await }
-    };
+    let call = async || messaging.clone().archive_conversation(request.clone()).await;
     let answer = context.insist(Service::Messaging, &request.request_id, call).await?;
     Ok(done("Archived.", &conversation.id, answer.mailbox, None))
 }
@@ -92,10 +89,7 @@ pub async fn unarchive(context: &Context, args: UnarchiveArgs) -> Result<Report,
         request_id: request_id(which.request_id.as_ref(), &context.clock),
         conversation_id: conversation.id.clone(),
     };
-    let call = || {
-        let (mut messaging, request) = (messaging.clone(), request.clone());
-        async move { messaging.unarchive_conversation(request).await }
-    };
+    let call = async || messaging.clone().unarchive_conversation(request.clone()).await;
     let answer = context.insist(Service::Messaging, &request.request_id, call).await?;
     Ok(done("Back in the inbox.", &conversation.id, answer.mailbox, None))
 }
@@ -110,10 +104,7 @@ pub async fn unread(context: &Context, args: UnreadArgs) -> Result<Report, Failu
         conversation_id: conversation.id.clone(),
         from_sequence: args.from.unwrap_or(conversation.last_sequence),
     };
-    let call = || {
-        let (mut messaging, request) = (messaging.clone(), request.clone());
-        async move { messaging.mark_unread(request).await }
-    };
+    let call = async || messaging.clone().mark_unread(request.clone()).await;
     let answer = context.insist(Service::Messaging, &request.request_id, call).await?;
     let what = format!("{} in the conversation.", count(answer.unread_count, "unread message"));
     Ok(done(&what, &conversation.id, answer.mailbox, Some(answer.unread_count)))

@@ -14,7 +14,7 @@ use url::Url;
 use super::confirm;
 use crate::{
     args::Globals,
-    errors::{Exit, Failure},
+    errors::{Exit, Failure, capital},
     profile::{self, TokenSource},
     render::{Paint, Report, Style, Table, clean, count, hex},
     run::settings::Files,
@@ -293,11 +293,10 @@ fn failed(error: &BrokerError) -> Failure {
             "Check CAREPOST_BROKER__URL or --broker, and try again",
         ),
     };
-    Failure::new(exit, "BROKER_UNAVAILABLE", capital(&error.to_string()), next)
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + &clean(letters.as_str(), 400)
+    Failure::new(
+        exit,
+        "BROKER_UNAVAILABLE",
+        capital(&clean(&error.to_string(), 400)),
+        next,
+    )
 }

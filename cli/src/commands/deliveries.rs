@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum, value_parser};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::page_size;
+use super::pages;
 use crate::{
     client::{Context, Service},
     errors::{Exit, Failure},
@@ -151,28 +151,23 @@ async fn get(context: &Context, delivery_id: String) -> Result<Report, Failure> 
 
 async fn find(context: &Context, args: &DeliveriesArgs) -> Result<Report, Failure> {
     let mut notification = context.notification()?;
-    let mut deliveries = Vec::new();
-    let mut page_token = args.page.clone().unwrap_or_default();
     let limit = if args.latest { 1 } else { usize::from(args.limit) };
-    while deliveries.len() < limit {
+    let page = async |page_size, page_token| {
         let state = args.state.map_or(DeliveryState::Unspecified, DeliveryState::from);
         let request = ListDeliveriesRequest {
             message_id: args.message.clone().unwrap_or_default(),
             recipient: args.to.as_ref().map(ToString::to_string).unwrap_or_default(),
             state: state.into(),
-            page_size: page_size(limit, deliveries.len()),
+            page_size,
             page_token,
             create_time_from: args.since.map(timestamp),
             create_time_to: args.until.map(timestamp),
         };
         let call = notification.list_deliveries(request);
         let page = context.ask(Service::Notification, call).await?;
-        deliveries.extend(page.deliveries);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.deliveries, page.next_page_token))
+    };
+    let (deliveries, page_token) = pages(limit, args.page.clone().unwrap_or_default(), page).await?;
     if let (true, Some(newest)) = (args.latest, deliveries.first()) {
         return get(context, newest.id.clone()).await;
     }

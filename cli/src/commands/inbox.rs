@@ -5,7 +5,7 @@ use carepost_proto::messaging::v1::{Conversation, Folder, ListConversationsReque
 use clap::{Args, value_parser};
 use serde_json::json;
 
-use super::{conversation_json, others, page_size};
+use super::{conversation_json, others, pages};
 use crate::{
     args::Me,
     client::{Context, Service},
@@ -37,12 +37,8 @@ pub struct InboxArgs {
 pub async fn run(context: &Context, args: InboxArgs) -> Result<Report, Failure> {
     let me = args.me.person.as_ref().or(context.profile.me.as_ref());
     let mut messaging = context.messaging(me).await?;
-    let mut conversations = Vec::new();
-    let mut page_token = String::new();
     let mut mailbox = Mailbox::default();
-    let limit = usize::from(args.limit);
-    while conversations.len() < limit {
-        let page_size = page_size(limit, conversations.len());
+    let page = async |page_size, page_token| {
         let call = messaging.list_conversations(ListConversationsRequest {
             page_size,
             page_token,
@@ -55,13 +51,10 @@ pub async fn run(context: &Context, args: InboxArgs) -> Result<Report, Failure> 
             unread_only: args.unread,
         });
         let page = context.ask(Service::Messaging, call).await?;
-        conversations.extend(page.conversations);
         mailbox = page.mailbox.unwrap_or_default();
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.conversations, page.next_page_token))
+    };
+    let (conversations, page_token) = pages(usize::from(args.limit), String::new(), page).await?;
     let more = !page_token.is_empty();
     let json = json!({
         "unread_count": mailbox.unread_count, "revision": mailbox.revision, "more": more,

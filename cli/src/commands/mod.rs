@@ -71,9 +71,25 @@ pub async fn perform(context: &Context, command: ClientCommand) -> Result<Report
     }
 }
 
-/// The size of the next page of a list that ends at a limit.
-fn page_size(limit: usize, have: usize) -> i32 {
-    i32::try_from(limit.saturating_sub(have).min(PAGE)).unwrap_or_default()
+/// The entries of a list up to a limit, from a page on, and the token of the page after them: empty if there is none.
+///
+/// A page is asked for by its size and its token, and comes with the token of the next one.
+async fn pages<T>(
+    limit: usize,
+    from: String,
+    mut page: impl AsyncFnMut(i32, String) -> Result<(Vec<T>, String), Failure>,
+) -> Result<(Vec<T>, String), Failure> {
+    let (mut entries, mut token) = (Vec::new(), from);
+    while entries.len() < limit {
+        let size = i32::try_from(limit.saturating_sub(entries.len()).min(PAGE)).unwrap_or_default();
+        let (more, next) = page(size, token).await?;
+        entries.extend(more);
+        token = next;
+        if token.is_empty() {
+            break;
+        }
+    }
+    Ok((entries, token))
 }
 
 /// Asks whoever is at the terminal. Where nobody is, it is refused with what to do instead.

@@ -39,10 +39,7 @@ pub async fn run(context: &Context, args: ReadArgs) -> Result<Report, Failure> {
         conversation_id: conversation.id.clone(),
         last_seen_sequence: args.up_to.unwrap_or(conversation.last_sequence),
     };
-    let call = || {
-        let (mut messaging, request) = (messaging.clone(), request.clone());
-        async move { messaging.mark_read(request).await }
-    };
+    let call = async || messaging.clone().mark_read(request.clone()).await;
     let answer = context.insist(Service::Messaging, &request.request_id, call).await?;
     let mailbox = answer.mailbox.unwrap_or_default();
     let text = format!(

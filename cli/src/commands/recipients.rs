@@ -5,7 +5,7 @@ use carepost_proto::messaging::v1::{ConversationKind, ListRecipientsRequest, Rec
 use clap::{Args, ValueEnum, value_parser};
 use serde_json::json;
 
-use super::page_size;
+use super::pages;
 use crate::{
     args::Me,
     client::{Context, Service},
@@ -57,10 +57,7 @@ pub async fn run(context: &Context, args: RecipientsArgs) -> Result<Report, Fail
         return Err(Failure::usage(what, "Name it with --chart"));
     }
     let mut messaging = context.messaging(me).await?;
-    let mut recipients = Vec::new();
-    let mut page_token = String::new();
-    let limit = usize::from(args.limit);
-    while recipients.len() < limit {
+    let page = async |page_size, page_token| {
         let kind = match kind {
             Kind::Portal => ConversationKind::Portal,
             Kind::Staff => ConversationKind::Staff,
@@ -68,19 +65,16 @@ pub async fn run(context: &Context, args: RecipientsArgs) -> Result<Report, Fail
         let request = ListRecipientsRequest {
             kind: kind.into(),
             chart_id: args.chart.as_ref().map(ToString::to_string),
-            page_size: page_size(limit, recipients.len()),
+            page_size,
             page_token,
             name_query: args.name.clone().unwrap_or_default(),
         };
         let page = context
             .ask(Service::Messaging, messaging.list_recipients(request))
             .await?;
-        recipients.extend(page.recipients);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.recipients, page.next_page_token))
+    };
+    let (recipients, page_token) = pages(usize::from(args.limit), String::new(), page).await?;
     Ok(report(context, &recipients, !page_token.is_empty()))
 }
 

@@ -42,10 +42,7 @@ pub async fn run(context: &Context, args: ReplyArgs) -> Result<Report, Failure> 
         conversation_id: conversation.id.clone(),
         body,
     };
-    let call = || {
-        let (mut messaging, request) = (messaging.clone(), request.clone());
-        async move { messaging.reply(request).await }
-    };
+    let call = async || messaging.clone().reply(request.clone()).await;
     let answer = context.insist(Service::Messaging, &request.request_id, call).await?;
     let to = others(&conversation, me);
     let message = answer.message.unwrap_or_default();

@@ -4,7 +4,7 @@ use carepost_proto::messaging::v1::{SearchConversationsRequest, SearchResult, Sn
 use clap::{Args, value_parser};
 use serde_json::{Value, json};
 
-use super::{conversation_json, others, page_size};
+use super::{conversation_json, others, pages};
 use crate::{
     args::Me,
     client::{Context, Service},
@@ -38,21 +38,16 @@ pub async fn run(context: &Context, args: SearchArgs) -> Result<Report, Failure>
     let me = args.me.person.as_ref().or(context.profile.me.as_ref());
     let mut messaging = context.messaging(me).await?;
     let limit = usize::from(args.limit);
-    let mut results = Vec::new();
-    let mut page_token = String::new();
-    while results.len() < limit {
+    let page = async |page_size, page_token| {
         let call = messaging.search_conversations(SearchConversationsRequest {
             query: args.query.clone(),
-            page_size: page_size(limit, results.len()),
+            page_size,
             page_token,
         });
         let page = context.ask(Service::Messaging, call).await?;
-        results.extend(page.results);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.results, page.next_page_token))
+    };
+    let (results, page_token) = pages(limit, String::new(), page).await?;
     let more = !page_token.is_empty();
     let json = json!({"more": more, "results": results.iter().map(result_json).collect::<Vec<_>>()});
     let mut blocks: Vec<_> = results

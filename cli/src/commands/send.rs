@@ -56,10 +56,7 @@ pub async fn run(context: &Context, args: SendArgs) -> Result<Report, Failure> {
         subject: args.subject,
         body,
     };
-    let call = || {
-        let (mut messaging, request) = (messaging.clone(), request.clone());
-        async move { messaging.start_conversation(request).await }
-    };
+    let call = async || messaging.clone().start_conversation(request.clone()).await;
     let answer = context.insist(Service::Messaging, &request.request_id, call).await?;
     let message = answer.message.unwrap_or_default();
     Ok(sent(

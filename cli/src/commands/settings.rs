@@ -11,7 +11,7 @@ use carepost_proto::eligibility::v1::{
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use serde_json::{Value, json};
 
-use super::page_size;
+use super::pages;
 use crate::{
     client::{Context, Service, Through},
     errors::{Exit, Failure},
@@ -259,21 +259,16 @@ async fn brand(context: &Context, mut client: Client, args: BrandArgs) -> Result
 
 async fn history(context: &Context, mut client: Client, args: HistoryArgs) -> Result<Report, Failure> {
     let limit = usize::from(args.limit);
-    let mut changes = Vec::new();
-    let mut page_token = String::new();
-    while changes.len() < limit {
+    let page = async |page_size, page_token| {
         let call = client.list_setting_changes(ListSettingChangesRequest {
             place: args.at.id().map(Place::LocationId),
-            page_size: page_size(limit, changes.len()),
+            page_size,
             page_token,
         });
         let page = context.ask(Service::Eligibility, call).await?;
-        changes.extend(page.changes);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.changes, page.next_page_token))
+    };
+    let (changes, page_token) = pages(limit, String::new(), page).await?;
     let names = location_names(context, &changes).await;
     let mut table = Table::new(&["WHEN", "WHO", "WHERE", "WHAT", "BEFORE", "AFTER"]);
     for change in &changes {

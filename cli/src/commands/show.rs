@@ -4,7 +4,7 @@ use carepost_proto::messaging::v1::{Conversation, ListMessagesRequest, Message, 
 use clap::{Args, value_parser};
 use serde_json::{Value, json};
 
-use super::{ANYWHERE, conversation, conversation_json, named, page_size};
+use super::{ANYWHERE, conversation, conversation_json, named, pages};
 use crate::{
     args::Me,
     client::{Context, Service},
@@ -34,25 +34,19 @@ pub struct ShowArgs {
 pub async fn run(context: &Context, args: ShowArgs) -> Result<Report, Failure> {
     let mut messaging = context.messaging(args.me.person.as_ref()).await?;
     let conversation = conversation(context, &mut messaging, &args.conversation, ANYWHERE).await?;
-    let mut messages = Vec::new();
-    let mut page_token = String::new();
-    let limit = usize::from(args.limit);
-    while messages.len() < limit {
+    let page = async |page_size, page_token| {
         let request = ListMessagesRequest {
             conversation_id: conversation.id.clone(),
-            page_size: page_size(limit, messages.len()),
+            page_size,
             page_token,
             after_sequence: args.after,
         };
         let page = context
             .ask(Service::Messaging, messaging.list_messages(request))
             .await?;
-        messages.extend(page.messages);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.messages, page.next_page_token))
+    };
+    let (messages, page_token) = pages(usize::from(args.limit), String::new(), page).await?;
     let more = !page_token.is_empty();
     let json = json!({
         "conversation": conversation_json(&conversation), "more": more,

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use clap::{Args, value_parser};
 use serde_json::{Value, json};
 
-use super::page_size;
+use super::pages;
 use crate::{
     client::{Context, Service},
     errors::Failure,
@@ -59,27 +59,24 @@ fn span(text: &str) -> Result<TimeDelta, String> {
 /// Lists what waits, by member of staff.
 pub async fn run(context: &Context, args: UnansweredArgs) -> Result<Report, Failure> {
     let mut operators = context.operators()?;
-    let limit = usize::from(args.limit);
     let older_than = args.older_than.map(|span| prost_types::Duration {
         seconds: span.num_seconds(),
         nanos: 0,
     });
     let mut all = ListUnansweredResponse::default();
-    while all.staff.len() < limit {
+    let page = async |page_size, page_token| {
         let request = ListUnansweredRequest {
             older_than,
-            page_size: page_size(limit, all.staff.len()),
-            page_token: std::mem::take(&mut all.next_page_token),
+            page_size,
+            page_token,
         };
         let call = operators.list_unanswered(request);
         let page = context.ask(Service::Messaging, call).await?;
-        all.staff.extend(page.staff);
-        all.next_page_token = page.next_page_token;
         (all.total, all.staff_count) = (page.total, page.staff_count);
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.staff, page.next_page_token))
+    };
+    let (staff, next_page_token) = pages(usize::from(args.limit), String::new(), page).await?;
+    (all.staff, all.next_page_token) = (staff, next_page_token);
     let text = if all.staff.is_empty() {
         nothing(args.older_than.is_some())
     } else {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use carepost_identity::OrganizationId;
+use carepost_rpc::connect::ClientTls;
 use carepost_runtime::{
     Clock,
     lifecycle::Lifecycle,
@@ -173,6 +174,7 @@ pub fn context(folder: &Folder, suite: &Suite, organization: Option<Organization
         eligibility: url(suite.eligibility).map_err(failed)?,
         notification: url(suite.notification).map_err(failed)?,
         tokens: TokenSource::Folder(folder.path().to_owned()),
+        tls: ClientTls::default(),
     };
     Ok(Context {
         profile,

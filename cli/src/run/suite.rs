@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::folder::Folder;
 use crate::{
-    errors::{Exit, Failure, plain},
+    errors::{Exit, Failure, capital, plain},
     keys::{SigningKey, write_private},
     run::settings::Files,
 };
@@ -227,14 +227,6 @@ fn migrated(result: Result<(), DatabaseError>) -> Result<(), Failure> {
             "Check the disk, restore the folder, or name another one with --data",
         )
     })
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 /// Says that a life did not end, or begin, as it should.

@@ -17,6 +17,7 @@ mod readme;
 mod reconcile;
 mod settings;
 mod support;
+mod tls;
 mod unanswered;
 mod watch;
 mod work;

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 /// Between what two commands print.
 const MARK: &str = "---- the command before ended with ";
+/// Waits until the first email is sent, as everybody does who types the next command with their fingers.
+const SENT: &str =
+    "timeout 30 bash -c 'until carepost deliveries --state sent --json | grep -q portal/pu-9; do sleep 0.1; done'\n";
 /// Seconds that all commands together may take: Python's packages are fetched when they are not there yet.
 const PASTING: &str = "600";
 /// Seconds that it may take to install the clients that the commands need.
@@ -257,6 +260,9 @@ fn paste(folder: &Folder, commands: &[(String, String)]) -> Vec<String> {
     let mut script = format!("mark() {{ local code=$?; echo \"{MARK}$code\"; return $code; }}\n");
     script += &format!("PATH='{}':$PATH\n", programs());
     for (command, _) in commands {
+        if command.starts_with("carepost deliveries ") {
+            script += SENT;
+        }
         script += &format!("{command}\nmark\n");
     }
     let mut shell = folder.command("timeout");

@@ -1,7 +1,8 @@
 //! The composition root: the only file that names every concrete part of the service.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use carepost_audit::{Sealer, Trail, Writer};
 use carepost_broker::{gauges::Gauges, publisher::Publisher, relay::Relay};
 use carepost_eligibility_migration::Migrator;
 use carepost_proto::{
@@ -38,6 +39,9 @@ const SERVICES: &[&str] = &[
     "carepost.eligibility.v1.SettingsService",
 ];
 
+/// How long the audit trail outlasts the last calls.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// Starts the service within the life of a process, and tells where it listens.
 ///
 /// # Errors
@@ -49,6 +53,8 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
     let outbox = Arc::new(Notify::new());
     let store = Store::new(database.clone(), Arc::clone(&outbox));
+    let (trail, writer) = Writer::new(database.clone(), clock.clone());
+    let sealer = Sealer::new(database.clone(), clock.clone(), Component::Eligibility);
     let broker = Gauges::new(Component::Eligibility, settings.broker.clone(), clock.clone());
     let reading = (database.clone(), Arc::new(broker));
     let read = move || {
@@ -79,19 +85,22 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
 
     let (reporter, health) = tonic_health::server::health_reporter();
     let rpcs = (eligibility, administration, directory);
-    let address = serve(&settings.server, authenticator, rpcs, health, &life).await?;
+    let linger = settings.server.call_timeout + LINGER;
+    life.spawn("audit", writer.run(life.stopping(), linger));
+    life.spawn("seals", sealer.run(life.stopping()));
+    let address = serve(&settings.server, (authenticator, trail), rpcs, health, &life).await?;
     life.spawn("keys", keys.keep_fresh(life.stopping()));
     life.spawn("relay", relay.run(life.stopping()));
     life.spawn(
         "health",
-        health::follow_database(reporter, SERVICES, database, life.stopping()),
+        health::follow_database(reporter, SERVICES, database, life.clone()),
     );
     Ok(address)
 }
 
 async fn serve(
     settings: &ServerSettings,
-    authenticator: Authenticator,
+    (authenticator, trail): (Authenticator, Trail),
     (eligibility, administration, directory): (Eligibility, Administration, Directory),
     health: HealthServer<impl Health>,
     life: &Lifecycle,
@@ -99,7 +108,7 @@ async fn serve(
     let incoming = settings.bind().await?;
     let address = incoming.address();
     let most = settings.max_request_bytes;
-    let guard = GuardLayer::new(authenticator, settings);
+    let guard = GuardLayer::new(authenticator, trail, settings);
     let serving = settings
         .builder()
         .layer(guard)

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use carepost_audit::{Sealer, Trail, Writer};
 use carepost_broker::{
     consumer::Consumer,
     gauges::Gauges,
@@ -44,6 +45,8 @@ const SERVICES: &[&str] = &[
     "carepost.messaging.v1.MessagingService",
     "carepost.messaging.v1.OperatorService",
 ];
+/// How long the audit trail outlasts the last calls.
+const LINGER: Duration = Duration::from_secs(2);
 /// How often old requests are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -58,7 +61,15 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let outbox = Arc::new(Notify::new());
     let (outdated, seen) = Outdated::new();
     let store = Store::new(database.clone());
-    let watches = Hub::new(store.clone(), settings.watch, Clock::system(), life.stopping());
+    let (trail, writer) = Writer::new(database.clone(), Clock::system());
+    let sealer = Sealer::new(database.clone(), Clock::system(), gauges::COMPONENT);
+    let watches = Hub::new(
+        store.clone(),
+        trail.clone(),
+        settings.watch,
+        Clock::system(),
+        life.stopping(),
+    );
     let messaging = Messaging {
         store,
         eligibility: Eligibility::new(Peer::new("eligibility", &settings.eligibility)?),
@@ -107,20 +118,23 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let (reporter, health) = tonic_health::server::health_reporter();
     life.spawn(
         "health",
-        health::follow_database(reporter, SERVICES, database, life.stopping()),
+        health::follow_database(reporter, SERVICES, database, life.clone()),
     );
+    let linger = settings.server.call_timeout + LINGER;
+    life.spawn("audit", writer.run(life.stopping(), linger));
+    life.spawn("seals", sealer.run(life.stopping()));
     life.spawn("keys", keys.keep_fresh(life.stopping()));
     life.spawn("relay", relay.run(life.stopping()));
     life.spawn("inbox", consuming);
     life.spawn("hints", listener.run(life.stopping()));
     life.spawn("watches", watches.run(hints, life.stopping()));
     life.spawn("sweep", sweep(messaging.store.clone(), life.stopping()));
-    serve(&settings.server, authenticator, messaging, health, &life).await
+    serve(&settings.server, (authenticator, trail), messaging, health, &life).await
 }
 
 async fn serve(
     settings: &ServerSettings,
-    authenticator: Authenticator,
+    (authenticator, trail): (Authenticator, Trail),
     messaging: Messaging,
     health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     life: &Lifecycle,
@@ -131,7 +145,7 @@ async fn serve(
     let service = MessagingServiceServer::new(messaging).max_decoding_message_size(settings.max_request_bytes);
     let router = settings
         .builder()
-        .layer(GuardLayer::new(authenticator, settings))
+        .layer(GuardLayer::new(authenticator, trail, settings))
         .add_service(health)
         .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
         .add_service(operators)

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use carepost_messaging_migration::Migrator;
 use carepost_runtime::{
     command::{Arguments, Command, report_faults},
-    database,
-    process::{Fatal, Process},
+    process::{self, Process},
 };
 
 use crate::settings::Settings;
@@ -24,22 +23,20 @@ pub mod watch;
 /// The service as a process, from its command line to its exit code.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let settings = match Settings::load(arguments.config.as_deref()) {
+    let file = arguments.config.as_deref();
+    if arguments.command == Command::Migrate {
+        return process::migrate::<Migrator>("messaging", settings::DEFAULTS, file);
+    }
+    let settings = match Settings::load(file) {
         Ok(settings) => settings,
         Err(faults) => return report_faults(&faults),
     };
-    let telemetry = settings.telemetry.clone();
-    let process = Process::new("messaging", &telemetry);
-    match arguments.command {
-        Command::CheckConfig => ExitCode::SUCCESS,
-        Command::Migrate => process.run_once(async {
-            database::migrate::<Migrator>(&settings.database)
-                .await
-                .map_err(Fatal::from)
-        }),
-        Command::Serve => process.serve(settings.server.grace, |life| async move {
-            app::start(settings, life).await?;
-            Ok(())
-        }),
+    if arguments.command == Command::CheckConfig {
+        return ExitCode::SUCCESS;
     }
+    let telemetry = settings.telemetry.clone();
+    Process::new("messaging", &telemetry).serve(settings.server.grace, |life| async move {
+        app::start(settings, life).await?;
+        Ok(())
+    })
 }

@@ -13,7 +13,8 @@ use carepost_runtime::{
 
 use crate::{domain::Limits, watch::WatchSettings};
 
-const DEFAULTS: &str = include_str!("../config/default.toml");
+/// The annotated defaults.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// The settings, parsed and checked.
 #[derive(Clone, Debug)]

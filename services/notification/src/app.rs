@@ -1,7 +1,8 @@
 //! Puts the service together: the only file that names every concrete part.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use carepost_audit::{Sealer, Trail, Writer};
 use carepost_broker::{consumer::Consumer, gauges::Gauges};
 use carepost_identity::{Actor, ServiceName};
 use carepost_notification_migration::Migrator;
@@ -33,6 +34,9 @@ use crate::{
 /// The services whose health is told.
 const SERVICES: &[&str] = &["carepost.notification.v1.NotificationService"];
 
+/// How long the audit trail outlasts the last calls.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// Starts the service within a life, and tells where it listens.
 ///
 /// # Errors
@@ -45,6 +49,8 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let keys = Keys::load(&settings.identity).await;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
     let store = Store::new(database.clone());
+    let (trail, writer) = Writer::new(database.clone(), clock.clone());
+    let sealer = Sealer::new(database.clone(), clock.clone(), Component::Notification);
     let actor = Actor::Service(ServiceName::parse("notification")?);
     let wake = Arc::new(Notify::new());
     let inbox = Inbox {
@@ -90,10 +96,13 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     );
 
     let (reporter, health) = tonic_health::server::health_reporter();
-    let address = serve(&settings.server, authenticator, notification, health, &life).await?;
+    let linger = settings.server.call_timeout + LINGER;
+    life.spawn("audit", writer.run(life.stopping(), linger));
+    life.spawn("seals", sealer.run(life.stopping()));
+    let address = serve(&settings.server, (authenticator, trail), notification, health, &life).await?;
     life.spawn(
         "health",
-        health::follow_database(reporter, SERVICES, database, life.stopping()),
+        health::follow_database(reporter, SERVICES, database, life.clone()),
     );
     life.spawn("keys", keys.keep_fresh(life.stopping()));
     life.spawn("inbox", consuming);
@@ -103,7 +112,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
 
 async fn serve(
     settings: &ServerSettings,
-    authenticator: Authenticator,
+    (authenticator, trail): (Authenticator, Trail),
     notification: Notification,
     health: HealthServer<impl Health>,
     life: &Lifecycle,
@@ -113,7 +122,7 @@ async fn serve(
     let service = NotificationServiceServer::new(notification).max_decoding_message_size(settings.max_request_bytes);
     let router = settings
         .builder()
-        .layer(GuardLayer::new(authenticator, settings))
+        .layer(GuardLayer::new(authenticator, trail, settings))
         .add_service(health)
         .add_service(server::reflection(DESCRIPTOR_SET, SERVICES)?)
         .add_service(service);

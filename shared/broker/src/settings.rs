@@ -107,10 +107,10 @@ impl BrokerSettings {
         self
     }
 
-    /// Reads the section `broker`: `url`, `ca_file`, `prefix`, `queue_max_length`, `connect_timeout_ms`, `confirm_timeout_ms`.
+    /// Reads the section `broker`: `url` or `url_file`, `ca_file`, `prefix`, `queue_max_length`, `connect_timeout_ms`, `confirm_timeout_ms`.
     /// The name is shown to operators of RabbitMQ.
     pub fn read(reader: &mut Reader, name: &str) -> Self {
-        let url = reader.url("broker.url", &["amqp", "amqps", "sqlite"]);
+        let url = reader.secret_url("broker.url", &["amqp", "amqps", "sqlite"]);
         let place = url.and_then(|url| Place::of(&url).map_err(|error| reader.fault("broker.url", error)).ok());
         let ca_file = reader.path("broker.ca_file");
         if let Some(Err(error)) = ca_file.as_deref().map(tls::authorities) {

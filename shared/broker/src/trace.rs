@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use opentelemetry::global;
+use opentelemetry::{
+    global,
+    trace::{TraceContextExt, TraceId},
+};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -59,6 +62,10 @@ impl TraceHeaders {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let context = global::get_text_map_propagator(|propagator| propagator.extract(&carrier));
+        let trace_id = context.span().span_context().trace_id();
+        if trace_id != TraceId::INVALID {
+            span.record("trace_id", trace_id.to_string());
+        }
         // Fails where no traces are made at all, or when the span was entered before: then there is nothing to join.
         let _ = span.set_parent(context);
     }

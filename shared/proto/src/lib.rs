@@ -13,7 +13,11 @@ pub struct RpcAccess {
     pub scope: Option<&'static str>,
     /// Whether the client sends a stream of requests.
     pub client_streaming: bool,
+    /// What the audit trail has of it, from the method option `carepost.common.v1.audit`.
+    pub audit: common::v1::AuditKind,
 }
+
+use common::v1::AuditKind;
 
 /// Every RPC of the suite with who may call it. One that is not here can be called by nobody.
 pub const ACCESS_TABLE: &[RpcAccess] = include!(concat!(env!("OUT_DIR"), "/access_table.rs"));

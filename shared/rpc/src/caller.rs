@@ -1,5 +1,6 @@
 //! Who calls, as the handlers see it.
 
+use carepost_audit::Occasion;
 use carepost_identity::{Actor, OrganizationId, PersonId};
 use carepost_proto::common::v1::ErrorReason;
 use chrono::{DateTime, Utc};
@@ -16,6 +17,8 @@ pub struct Caller {
     pub actor: Actor,
     /// Until when the token is accepted: a call that lasts longer ends then.
     pub expires: DateTime<Utc>,
+    /// The call, as the audit trail tells of it: handlers note what it is about.
+    pub occasion: Occasion,
 }
 
 impl Caller {

@@ -17,6 +17,12 @@ impl Deadline {
         Self(Instant::now() + span)
     }
 
+    /// A deadline at this moment.
+    #[must_use]
+    pub fn at(moment: Instant) -> Self {
+        Self(moment)
+    }
+
     /// The deadline of a request that came through the guard, or else one this far from now.
     #[must_use]
     pub fn of<T>(request: &Request<T>, otherwise: Duration) -> Self {

@@ -1,5 +1,5 @@
 //! The guard at the door of every service: before a handler runs, the call has a place, a trace, a caller who may call it,
-//! and a deadline.
+//! and a deadline. After it, the audit trail has what is to be told of the call.
 
 use std::{
     future::Future,
@@ -10,20 +10,22 @@ use std::{
     time::Duration,
 };
 
+use carepost_audit::{Occasion, Trail};
 use carepost_proto::{ACCESS_TABLE, RpcAccess, common::v1::ErrorReason};
-use carepost_runtime::{Clock, Ids, server::ServerSettings};
+use carepost_runtime::{Backoff, Clock, Ids, server::ServerSettings};
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
-    Violations,
+    Violations, audit,
     authn::Authenticator,
     deadline::{Deadline, grpc_timeout},
     measure::Measured,
+    places::Places,
     rates::Rates,
     status, trace_context,
 };
@@ -34,8 +36,11 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 const REFLECTION: &str = "/grpc.reflection.";
 /// In the answer's metadata: the id of the call, which each of its log lines has as well.
 pub const CALL_ID: &str = "carepost-call-id";
-/// How long a caller who was refused for overload should wait.
-const OVERLOAD_DELAY: Duration = Duration::from_millis(500);
+/// How long a caller who was refused for overload should wait: half a second to one, so that they do not all come back at once.
+const OVERLOAD_DELAY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
+
+/// How long a caller should wait whose call could not be recorded.
+const UNRECORDED_DELAY: Duration = Duration::from_secs(1);
 
 /// Puts the guard around the services of a server.
 #[derive(Clone)]
@@ -43,20 +48,22 @@ pub struct GuardLayer(Arc<Guarding>);
 
 struct Guarding {
     authenticator: Authenticator,
+    trail: Trail,
     rates: Rates,
-    places: Arc<Semaphore>,
+    places: Places,
     timeout: Duration,
 }
 
 impl GuardLayer {
     /// A guard with the server's bounds: how many calls it lets in at once and from whom, and how long each may take if it
-    /// asks for no less.
+    /// asks for no less. What is read and what is refused goes along the trail.
     #[must_use]
-    pub fn new(authenticator: Authenticator, settings: &ServerSettings) -> Self {
+    pub fn new(authenticator: Authenticator, trail: Trail, settings: &ServerSettings) -> Self {
         Self(Arc::new(Guarding {
             authenticator,
+            trail,
             rates: Rates::new(&settings.rates),
-            places: Arc::new(Semaphore::new(settings.max_concurrent_calls)),
+            places: Places::new(settings),
             timeout: settings.call_timeout,
         }))
     }
@@ -106,18 +113,31 @@ where
         }
         let guarding = Arc::clone(&self.guarding);
         let call_id = Ids.next(Clock::system().now());
+        let access = ACCESS_TABLE.iter().find(|access| access.path == request.uri().path());
         let span = tracing::info_span!(
             "rpc",
-            rpc = request.uri().path(),
+            // A path that there is: what a client makes up may hold anything.
+            rpc = access.map_or("other", |access| access.path),
             call_id = %call_id,
             trace_id = Empty,
             organization = Empty
         );
-        trace_context::continue_from(&span, request.headers());
+        let trace_id = trace_context::continue_from(&span, request.headers());
+        let occasion = audit::occasion(call_id, access, &request, trace_id);
         let measured = Measured::begin(request.uri().path());
+        // From here on, whatever comes first: a place, the caller, the handler.
+        let begun = Instant::now();
         let answer = async move {
-            let mut answer = guarding.answer(inner, request).await;
+            let call = Call {
+                access,
+                occasion,
+                begun,
+            };
+            let mut answer = guarding.answer(inner, request, &call).await;
             measured.end(&answer);
+            if let Ok(response) = &answer {
+                audit::ended(&guarding.trail, &call.occasion, response);
+            }
             if let (Ok(response), Ok(call_id)) = (&mut answer, HeaderValue::try_from(call_id.to_string())) {
                 response.headers_mut().insert(CALL_ID, call_id);
             }
@@ -127,46 +147,76 @@ where
     }
 }
 
+/// A call under way.
+struct Call {
+    /// Who may call the RPC; none: it is none of ours.
+    access: Option<&'static RpcAccess>,
+    occasion: Occasion,
+    begun: Instant,
+}
+
 impl Guarding {
-    async fn answer<S>(&self, mut inner: S, mut request: Request<Body>) -> Result<Response<Body>, S::Error>
+    /// Answers within the deadline: the caller's or the server's own, whichever comes first.
+    async fn answer<S>(&self, inner: S, mut request: Request<Body>, call: &Call) -> Result<Response<Body>, S::Error>
     where
         S: Service<Request<Body>, Response = Response<Body>>,
     {
-        let begun = Instant::now();
-        let Ok(_place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return Ok(refuse(&status::overloaded(OVERLOAD_DELAY), begun));
-        };
-        let access = ACCESS_TABLE.iter().find(|access| access.path == request.uri().path());
-        if let Err(refused) = self.admit(access, &mut request).await {
-            return Ok(refuse(&refused, begun));
-        }
+        let begun = call.begun;
         let asked = grpc_timeout(request.headers());
         // Place and deadline are those of the answer's beginning. A stream of answers goes on without them: who sends it bounds
         // how many there are, and when each ends.
         // A stream of requests has its own bounds: the time between two of them.
-        let span = match access {
+        let span = match call.access {
             Some(access) if access.client_streaming => asked,
             _ => Some(asked.map_or(self.timeout, |asked| asked.min(self.timeout))),
         };
         let Some(span) = span else {
-            return settle(AssertUnwindSafe(inner.call(request)).catch_unwind().await, begun);
+            return self.serve(inner, request, call).await;
         };
-        request.extensions_mut().insert(Deadline::after(span));
-        match tokio::time::timeout(span, AssertUnwindSafe(inner.call(request)).catch_unwind()).await {
-            Ok(answer) => settle(answer, begun),
-            Err(_) => Ok(refuse(&status::deadline_exceeded(), begun)),
+        let deadline = Deadline::at(begun + span);
+        request.extensions_mut().insert(deadline);
+        let late = || Ok(refuse(&status::deadline_exceeded(), begun));
+        if span.is_zero() {
+            return late();
+        }
+        match timeout_at(begun + span, self.serve(inner, request, call)).await {
+            // What it asked gave up a moment before it did, for the same reason.
+            Ok(Ok(answer)) if deadline.remaining().is_zero() && code(&answer) == Code::Unavailable => late(),
+            Ok(answer) => answer,
+            Err(_) => late(),
         }
     }
 
-    async fn admit(&self, access: Option<&RpcAccess>, request: &mut Request<Body>) -> Result<(), Status> {
-        let Some(access) = access else {
+    /// A place comes first, then the caller: what a flood costs most is looking at its tokens, and one without any would come
+    /// for nothing. Who has no good token is gone again before anybody has waited for it.
+    async fn serve<S>(&self, mut inner: S, mut request: Request<Body>, call: &Call) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        let Ok(_place) = self.places.take().await else {
+            return Ok(refuse(&status::overloaded(OVERLOAD_DELAY.delay(1)), call.begun));
+        };
+        if let Err(refused) = self.admit(call, &mut request).await {
+            return Ok(refuse(&refused, call.begun));
+        }
+        let answer = settle(AssertUnwindSafe(inner.call(request)).catch_unwind().await, call.begun)?;
+        // What cannot be recorded is not shown.
+        if code(&answer) == Code::Ok && audit::answered(&self.trail, call.access, &call.occasion).await.is_err() {
+            return Ok(refuse(&status::unavailable("database", UNRECORDED_DELAY), call.begun));
+        }
+        Ok(answer)
+    }
+
+    async fn admit(&self, call: &Call, request: &mut Request<Body>) -> Result<(), Status> {
+        let Some(access) = call.access else {
             self.authenticator.verify(request.headers()).await?;
             if request.uri().path().starts_with(REFLECTION) {
                 return Ok(());
             }
-            return Err(Status::unimplemented("there is no such RPC"));
+            return Err(unimplemented());
         };
-        let caller = self.authenticator.caller(request.headers(), access).await?;
+        let headers = request.headers();
+        let caller = self.authenticator.caller(headers, access, &call.occasion).await?;
         Span::current().record("organization", caller.organization.as_str());
         self.rates.take(&caller)?;
         request.extensions_mut().insert(caller);
@@ -181,12 +231,9 @@ fn settle<E>(
 ) -> Result<Response<Body>, E> {
     match answer {
         Ok(Ok(response)) => {
-            let headers = response.headers();
-            let code = headers
-                .get("grpc-status")
-                .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+            let code = code(&response);
             // Every refusal of ours has details. One without them is tonic's, about a request that no handler saw.
-            if !headers.contains_key("grpc-status-details-bin")
+            if !response.headers().contains_key("grpc-status-details-bin")
                 && let Some(refused) = unreadable(code)
             {
                 return Ok(refuse(&refused, begun));
@@ -211,8 +258,20 @@ fn unreadable(code: Code) -> Option<Status> {
             violations.add("", "the request is no message of this RPC");
             Some(status::invalid_fields(violations.into_inner()))
         }
+        Code::Unimplemented => Some(unimplemented()),
         _ => None,
     }
+}
+
+fn unimplemented() -> Status {
+    let message = "the server has no such RPC, or does not read requests that are compressed like this";
+    status::refusal(ErrorReason::Unimplemented, message)
+}
+
+/// The code of an answer: it is in the headers, unless it is a good one or a stream's.
+fn code(answer: &Response<Body>) -> Code {
+    let code = answer.headers().get("grpc-status");
+    code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 
 #[derive(Debug, thiserror::Error)]

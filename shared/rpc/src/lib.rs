@@ -11,8 +11,10 @@ pub mod peer;
 pub mod status;
 pub mod trace_context;
 
+mod audit;
 mod fields;
 mod measure;
+mod places;
 mod rates;
 
 pub use caller::Caller;

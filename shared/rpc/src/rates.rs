@@ -97,6 +97,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
 
 #[cfg(test)]
 mod tests {
+    use carepost_audit::Occasion;
     use chrono::DateTime;
     use governor::clock::FakeRelativeClock;
     use tonic::Code;
@@ -128,6 +129,7 @@ mod tests {
             organization: OrganizationId::parse(organization).unwrap(),
             actor,
             expires: DateTime::UNIX_EPOCH,
+            occasion: Occasion::own(uuid::Uuid::nil(), "test"),
         }
     }
 

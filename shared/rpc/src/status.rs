@@ -39,6 +39,7 @@ pub fn code(reason: ErrorReason) -> Code {
             Code::ResourceExhausted
         }
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
+        ErrorReason::Unimplemented => Code::Unimplemented,
         ErrorReason::Internal | ErrorReason::Unspecified => Code::Internal,
     }
 }

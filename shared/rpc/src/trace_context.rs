@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     global,
     propagation::{Extractor, Injector},
-    trace::TraceContextExt,
+    trace::{TraceContextExt, TraceId},
 };
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -31,12 +31,18 @@ impl Injector for Outgoing<'_> {
     }
 }
 
-/// Makes a span a child of the caller's, and notes the trace id on it (the field `trace_id`).
-pub fn continue_from(span: &Span, headers: &HeaderMap) {
+/// Makes a span a child of the caller's, notes the trace id on it (the field `trace_id`), and gives it; empty if there is none.
+pub fn continue_from(span: &Span, headers: &HeaderMap) -> String {
     let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Incoming(headers)));
     let _ = span.set_parent(parent);
     let context = span.context();
-    span.record("trace_id", context.span().span_context().trace_id().to_string());
+    let trace_id = context.span().span_context().trace_id();
+    span.record("trace_id", trace_id.to_string());
+    if trace_id == TraceId::INVALID {
+        String::new()
+    } else {
+        trace_id.to_string()
+    }
 }
 
 /// Writes the context of the current span into the headers of a call.

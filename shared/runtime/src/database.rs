@@ -1,16 +1,16 @@
 //! The connection to a service's own database: PostgreSQL, or SQLite for the embedded suite.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         self, Connection as _, PgConnection,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
-use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::{MigratorTrait, SchemaManager};
 use url::Url;
 
 use crate::{Backoff, settings::Reader};
@@ -40,7 +40,7 @@ impl DatabaseSettings {
     /// Reads the section `database`.
     pub fn read(reader: &mut Reader) -> Self {
         Self {
-            url: reader.url("database.url", &["postgres", "postgresql", "sqlite"]),
+            url: reader.secret_url("database.url", &["postgres", "postgresql", "sqlite"]),
             connections: reader.count("database.max_connections", 1..=1_000),
             acquire_timeout: reader.milliseconds("database.acquire_timeout_ms", 10..=60_000),
             statement_timeout: reader.milliseconds("database.statement_timeout_ms", 10..=600_000),
@@ -105,27 +105,52 @@ pub enum DatabaseError {
     /// Its schema is not this version's.
     #[error("the database lacks {0} migrations: run `migrate` first")]
     NotMigrated(usize),
+    /// A newer version has migrated it. What that changed is not known here, so nothing is tried.
+    #[error("the database is newer than this program: it has {0} migrations that are not known here")]
+    Newer(usize),
 }
 
 /// Connects, and sees that the schema is this version's.
 ///
 /// # Errors
-/// If the database does not answer within 30 seconds, or lacks migrations.
+/// If the database does not answer within 30 seconds, lacks migrations, or is newer than this program.
 pub async fn connect<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<DatabaseConnection, DatabaseError> {
     let database = patiently(settings.options(Some(settings.statement_timeout))).await?;
-    match M::get_pending_migrations(&database).await?.len() {
+    // It only looks: a service need not be able to make tables.
+    match pending::<M>(&database).await? {
         0 => Ok(database),
         pending => Err(DatabaseError::NotMigrated(pending)),
+    }
+}
+
+/// How many migrations the database lacks, by looking alone.
+async fn pending<M: MigratorTrait>(database: &DatabaseConnection) -> Result<usize, DatabaseError> {
+    let table = M::migration_table_name().to_string();
+    let known: BTreeSet<_> = M::migrations().iter().map(|one| one.name().to_owned()).collect();
+    if !SchemaManager::new(database).has_table(&table).await? {
+        return Ok(known.len());
+    }
+    let query = format!("SELECT version FROM {table}");
+    let rows = database
+        .query_all_raw(Statement::from_string(database.get_database_backend(), query))
+        .await?;
+    let applied: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get("", "version")).collect();
+    let applied = applied?;
+    match applied.difference(&known).count() {
+        0 => Ok(known.difference(&applied).count()),
+        newer => Err(DatabaseError::Newer(newer)),
     }
 }
 
 /// Brings the database to this version's schema.
 ///
 /// # Errors
-/// If the database does not answer within 30 seconds, or a migration fails.
+/// If the database does not answer within 30 seconds, is newer than this program (then nothing is changed), or a migration
+/// fails.
 pub async fn migrate<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<(), DatabaseError> {
     // A migration may take its time.
     let database = patiently(settings.options(None)).await?;
+    pending::<M>(&database).await?;
     M::up(&database, None).await?;
     Ok(database.close().await?)
 }

@@ -1,26 +1,62 @@
 //! `grpc.health.v1.Health`: a service is ready while its own database answers. Other dependencies do not count, so that an
 //! outage of theirs does not take every replica out.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sea_orm::DatabaseConnection;
-use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::database;
+use crate::{database, lifecycle::Lifecycle};
 
 /// How often the database is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Whether a process should be sent calls: it has started, and the database of each service in it answers. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readiness {
+    started: Arc<AtomicBool>,
+    databases: Arc<Mutex<BTreeMap<&'static str, bool>>>,
+}
+
+impl Readiness {
+    /// Notes that all that the process does has begun.
+    pub(crate) fn started(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
+    /// Notes whether the database of a service answers.
+    pub(crate) fn database(&self, service: &'static str, answers: bool) {
+        let mut databases = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        databases.insert(service, answers);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        let databases = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = !databases.is_empty() && databases.values().all(|answers| *answers);
+        answer && self.started.load(Ordering::Acquire)
+    }
+}
 
 /// Keeps the health of the process and of the named gRPC services true, until the process stops; then they are not serving.
 pub async fn follow_database(
     reporter: HealthReporter,
     services: &'static [&'static str],
     database: DatabaseConnection,
-    stopping: CancellationToken,
+    life: Lifecycle,
 ) {
+    let stopping = life.stopping();
     while !stopping.is_cancelled() {
-        let status = if database::answers(&database).await {
+        let answers = database::answers(&database).await;
+        life.readiness()
+            .database(services.first().copied().unwrap_or_default(), answers);
+        let status = if answers {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing

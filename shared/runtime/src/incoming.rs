@@ -12,16 +12,13 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use crate::tls::ServerTls;
+use crate::{server::Traffic, tls::ServerTls};
 
-/// How long a client may take to agree on TLS.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The most clients that do so at once. More wait in the kernel's queue.
 const HANDSHAKES: usize = 256;
 /// How long to wait when no connection can be accepted: most often there are too many open files.
@@ -35,13 +32,27 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Accepts the connections of a listener until this is dropped.
-    pub(crate) fn accept(listener: TcpListener, tls: Option<ServerTls>) -> io::Result<Self> {
+    /// Accepts the connections of a listener until this is dropped, no more than so many at once. Their clients may take so
+    /// long to agree on TLS.
+    pub(crate) fn accept(
+        listener: TcpListener,
+        tls: Option<ServerTls>,
+        most: usize,
+        patience: Duration,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (accepted, connections) = mpsc::channel(16);
+        let door = Door {
+            listener,
+            crowd: Crowd {
+                places: Arc::new(Semaphore::new(most)),
+                most,
+            },
+            full: false,
+        };
         match tls {
-            None => tokio::spawn(accept_plain(listener, accepted)),
-            Some(tls) => tokio::spawn(accept_tls(listener, tls, accepted)),
+            None => tokio::spawn(accept_plain(door, accepted)),
+            Some(tls) => tokio::spawn(accept_tls(door, tls, patience, accepted)),
         };
         Ok(Self { address, connections })
     }
@@ -51,38 +62,39 @@ impl Incoming {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
-}
 
-impl Stream for Incoming {
-    type Item = io::Result<Connection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.connections.poll_recv(context).map(|connection| connection.map(Ok))
+    /// The next connection.
+    pub(crate) async fn next(&mut self) -> Option<Connection> {
+        self.connections.recv().await
     }
 }
 
-async fn accept_plain(listener: TcpListener, accepted: mpsc::Sender<Connection>) {
-    while let Some(stream) = next(&listener, &accepted).await {
-        if accepted.send(Connection::Plain(stream)).await.is_err() {
+async fn accept_plain(mut door: Door, accepted: mpsc::Sender<Connection>) {
+    while let Some((stream, place)) = door.next(&accepted).await {
+        let connection = Connection::new(Wire::Plain(stream), door.crowd.clone(), place);
+        if accepted.send(connection).await.is_err() {
             return;
         }
     }
 }
 
-async fn accept_tls(listener: TcpListener, tls: ServerTls, accepted: mpsc::Sender<Connection>) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let Some(stream) = next(&listener, &accepted).await else {
+async fn accept_tls(mut door: Door, tls: ServerTls, patience: Duration, accepted: mpsc::Sender<Connection>) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    while let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await {
+        let Some((stream, place)) = door.next(&accepted).await else {
             return;
         };
         let acceptor = TlsAcceptor::from(tls.current());
-        let accepted = accepted.clone();
+        let (accepted, crowd) = (accepted.clone(), door.crowd.clone());
         tokio::spawn(async move {
-            let agreed = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
-            drop(place);
+            let agreed = tokio::time::timeout(patience, acceptor.accept(stream)).await;
+            drop(handshake);
             match agreed {
-                // Nobody waits for it any more if the server has ended.
-                Ok(Ok(stream)) => drop(accepted.send(Connection::Tls(Box::new(stream))).await),
+                Ok(Ok(stream)) => {
+                    let connection = Connection::new(Wire::Tls(Box::new(stream)), crowd, place);
+                    // Nobody waits for it any more if the server has ended.
+                    drop(accepted.send(connection).await);
+                }
                 Ok(Err(error)) => tracing::info!(%error, "a client did not agree on TLS"),
                 Err(_) => tracing::info!("a client took too long to agree on TLS"),
             }
@@ -90,22 +102,54 @@ async fn accept_tls(listener: TcpListener, tls: ServerTls, accepted: mpsc::Sende
     }
 }
 
-/// The next connection; none when the server has ended.
-async fn next(listener: &TcpListener, accepted: &mpsc::Sender<Connection>) -> Option<TcpStream> {
-    loop {
-        let stream = tokio::select! {
-            stream = listener.accept() => stream,
-            () = accepted.closed() => return None,
-        };
-        match stream {
-            Ok((stream, _)) => {
-                // Answers are small, and are wanted now. Without it they are only slower.
-                let _ = stream.set_nodelay(true);
-                return Some(stream);
-            }
-            Err(error) => {
-                tracing::warn!(kind = ?error.kind(), "a connection could not be accepted");
-                tokio::time::sleep(PAUSE).await;
+/// The places for connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Crowd {
+    places: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Crowd {
+    /// Whether less than a quarter of the places is free.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.places.available_permits() < self.most / 4
+    }
+}
+
+struct Door {
+    listener: TcpListener,
+    crowd: Crowd,
+    /// Whether the last connection found no place.
+    full: bool,
+}
+
+impl Door {
+    /// The next connection that has a place; none when the server has ended. One without a place is closed at once: its
+    /// client tries another replica, and does not wait for an answer that nobody will give.
+    async fn next(&mut self, accepted: &mpsc::Sender<Connection>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+        loop {
+            let stream = tokio::select! {
+                stream = self.listener.accept() => stream,
+                () = accepted.closed() => return None,
+            };
+            match stream {
+                Ok((stream, _)) => {
+                    let place = Arc::clone(&self.crowd.places).try_acquire_owned();
+                    // Told once, not for each.
+                    let was_full = std::mem::replace(&mut self.full, place.is_err());
+                    if let Ok(place) = place {
+                        // Answers are small, and are wanted now. Without it they are only slower.
+                        let _ = stream.set_nodelay(true);
+                        return Some((stream, place));
+                    }
+                    if !was_full {
+                        tracing::warn!(most = self.crowd.most, "there are as many connections as there may be");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(kind = ?error.kind(), "a connection could not be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -113,59 +157,105 @@ async fn next(listener: &TcpListener, accepted: &mpsc::Sender<Connection>) -> Op
 
 /// A connection of a client.
 #[derive(Debug)]
-pub enum Connection {
-    /// Without TLS.
+pub struct Connection {
+    wire: Wire,
+    traffic: Arc<Traffic>,
+    crowd: Crowd,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Wire {
     Plain(TcpStream),
-    /// With TLS.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connection {
+    fn new(wire: Wire, crowd: Crowd, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            wire,
+            traffic: Arc::new(Traffic::new()),
+            crowd,
+            _place: place,
+        }
+    }
+
+    pub(crate) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+
+    pub(crate) fn crowd(&self) -> Crowd {
+        self.crowd.clone()
+    }
+
+    /// Notes whether the client takes what is written. It has taken everything only when all is flushed.
+    fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            self.traffic.blocked();
+        }
+        written
+    }
 }
 
 impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {
-        match self {
-            Self::Plain(stream) => stream.connect_info(),
-            Self::Tls(stream) => stream.get_ref().0.connect_info(),
+        match &self.wire {
+            Wire::Plain(stream) => stream.connect_info(),
+            Wire::Tls(stream) => stream.get_ref().0.connect_info(),
         }
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
-        }
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = match &mut this.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
+        };
+        this.traffic.heard(buffer.filled().len() - before);
+        read
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
-        }
+        let this = self.get_mut();
+        let written = match &mut this.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
+        };
+        this.note(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(context),
+        let this = self.get_mut();
+        let flushed = match &mut this.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(context),
+        };
+        if flushed.is_ready() {
+            this.traffic.taken();
         }
+        this.note(flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
-        }
+        let this = self.get_mut();
+        let shut = match &mut this.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
+        };
+        this.note(shut)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+        match &self.wire {
+            Wire::Plain(stream) => stream.is_write_vectored(),
+            Wire::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -174,9 +264,11 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(context, slices),
-        }
+        let this = self.get_mut();
+        let written = match &mut this.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(context, slices),
+        };
+        this.note(written)
     }
 }

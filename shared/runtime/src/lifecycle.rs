@@ -8,6 +8,8 @@ use std::{future::Future, sync::Arc, sync::OnceLock, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::health::Readiness;
+
 /// Why a process ended otherwise than it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -29,6 +31,7 @@ pub struct Lifecycle {
     dropping: CancellationToken,
     tasks: TaskTracker,
     failed: Arc<OnceLock<Failure>>,
+    readiness: Readiness,
 }
 
 impl Lifecycle {
@@ -36,6 +39,17 @@ impl Lifecycle {
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
+    }
+
+    /// What is known of whether the process can serve.
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Whether the process should be sent calls: it has started, each database in it answers, and it is not about to stop.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready() && !self.stopping.is_cancelled()
     }
 
     /// Begins stage one, as a signal would.

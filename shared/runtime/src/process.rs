@@ -1,10 +1,15 @@
 //! A process from its settings to its exit code.
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, path::Path, process::ExitCode, time::Duration};
+
+use sea_orm_migration::MigratorTrait;
 
 use crate::{
+    command::report_faults,
+    database::{self, DatabaseSettings},
     lifecycle::Lifecycle,
     metrics,
+    settings::{Faults, Reader},
     telemetry::{Telemetry, TelemetrySettings},
 };
 
@@ -17,6 +22,27 @@ pub struct Process<'a> {
 
 /// Any error that ends a process. It is logged, so it must not hold health data.
 pub type Fatal = Box<dyn Error + Send + Sync>;
+
+/// Brings the database of a service to this version's schema, and gives the exit code. It reads the sections `database`,
+/// `telemetry` and `metrics` alone: whoever migrates needs no other secret.
+#[must_use]
+pub fn migrate<M: MigratorTrait>(service: &'static str, defaults: &str, file: Option<&Path>) -> ExitCode {
+    let (telemetry, database) = match migration_settings(defaults, file) {
+        Ok(settings) => settings,
+        Err(faults) => return report_faults(&faults),
+    };
+    let work = async { database::migrate::<M>(&database).await.map_err(Fatal::from) };
+    Process::new(service, &telemetry).run_once(work)
+}
+
+fn migration_settings(defaults: &str, file: Option<&Path>) -> Result<(TelemetrySettings, DatabaseSettings), Faults> {
+    let mut reader = Reader::load(defaults, file)?;
+    let settings = (
+        TelemetrySettings::read(&mut reader),
+        DatabaseSettings::read(&mut reader),
+    );
+    reader.finish_part(settings)
+}
 
 impl<'a> Process<'a> {
     /// A process of this service.
@@ -47,7 +73,10 @@ impl<'a> Process<'a> {
             metrics::serve(settings, &life).await?;
             let stopping = life.stopping();
             tokio::select! {
-                started = start => started?,
+                started = start => {
+                    started?;
+                    life.readiness().started();
+                }
                 () = stopping.cancelled() => tracing::info!("told to stop while it started"),
             }
             life.run(grace).await?;

@@ -2,10 +2,17 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+mod router;
+mod streams;
+mod traffic;
+
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
+pub use router::{Router, Server};
+pub(crate) use traffic::Traffic;
+
+use self::traffic::Bounds;
 use crate::{
     incoming::Incoming,
     settings::Reader,
@@ -17,8 +24,12 @@ use crate::{
 pub struct ServerSettings {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The most calls under way at once; more are refused at the door.
+    /// The most calls under way at once.
     pub max_concurrent_calls: usize,
+    /// The most calls that wait to be under way; more are refused at the door.
+    pub max_waiting_calls: usize,
+    /// How long a call may wait for that.
+    pub max_wait: Duration,
     /// How long a unary call may take, if the caller gave no shorter deadline.
     pub call_timeout: Duration,
     /// The largest request, in bytes.
@@ -27,7 +38,8 @@ pub struct ServerSettings {
     pub grace: Duration,
     /// How often callers may call.
     pub rates: RateSettings,
-    connection_age: Duration,
+    max_connections: usize,
+    connections: Bounds,
     keepalive: Duration,
     tls: Option<TlsSettings>,
 }
@@ -80,12 +92,20 @@ impl ServerSettings {
         Self {
             listen,
             max_concurrent_calls: reader.count("server.max_concurrent_calls", 1..=100_000),
+            max_waiting_calls: reader.count("server.max_waiting_calls", 0..=100_000),
+            max_wait: reader.milliseconds("server.max_wait_ms", 1..=60_000),
             call_timeout: reader.milliseconds("server.call_timeout_ms", 10..=600_000),
             max_request_bytes: reader.count("server.max_request_bytes", 1_024..=16 * 1_024 * 1_024),
             grace: reader.seconds("server.grace_seconds", 1..=600),
             rates: RateSettings::read(reader),
-            connection_age: reader.seconds("server.max_connection_age_seconds", 10..=86_400),
-            keepalive: reader.seconds("server.keepalive_seconds", 5..=3_600),
+            max_connections: reader.count("server.max_connections", 1..=1_000_000),
+            connections: Bounds {
+                patience: reader.seconds("server.connection_patience_seconds", 1..=600),
+                idle: reader.seconds("server.max_connection_idle_seconds", 1..=86_400),
+                age: reader.seconds("server.max_connection_age_seconds", 1..=86_400),
+                grace: reader.seconds("server.max_connection_grace_seconds", 1..=86_400),
+            },
+            keepalive: reader.seconds("server.keepalive_seconds", 1..=3_600),
             tls,
         }
     }
@@ -93,16 +113,7 @@ impl ServerSettings {
     /// A server with these bounds.
     #[must_use]
     pub fn builder(&self) -> Server {
-        Server::builder()
-            .max_concurrent_streams(1_024)
-            .http2_max_header_list_size(16 * 1_024)
-            .http2_keepalive_interval(Some(self.keepalive))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-            .tcp_keepalive(Some(self.keepalive))
-            // Clients come back and spread over the replicas that are there by then. With a grace period tonic would cut the
-            // connection after it; without one it asks the client to leave, and calls under way finish.
-            .max_connection_age(self.connection_age)
-            .tcp_nodelay(true)
+        Server::new(self.connections, self.keepalive)
     }
 
     /// Binds the port, and accepts connections: with TLS if there is a certificate.
@@ -111,7 +122,9 @@ impl ServerSettings {
     /// If that cannot be done: most often something else has it.
     pub async fn bind(&self) -> io::Result<Incoming> {
         let listener = TcpListener::bind(self.listen).await?;
-        Incoming::accept(listener, self.tls.clone().map(ServerTls::new))
+        let tls = self.tls.clone().map(ServerTls::new);
+        tls.iter().for_each(ServerTls::watch);
+        Incoming::accept(listener, tls, self.max_connections, self.connections.patience)
     }
 }
 

@@ -6,7 +6,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt, fs,
+    io::{self, Read as _},
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -153,9 +154,47 @@ impl Reader {
         self.parsed(key).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
+    /// A text that may be a secret: given as it is, or as the path of a file that holds it, in the setting of the same name with
+    /// `_file` at its end. Empty or absent is none. Spaces and line ends around it do not count.
+    pub fn secret(&mut self, key: &str) -> Option<String> {
+        let given = self.optional_text(key);
+        let file_key = format!("{key}_file");
+        let Some(file) = self.path(&file_key) else { return given };
+        if given.is_some() {
+            self.fault(&file_key, format!("and {key} exclude each other"));
+            return None;
+        }
+        match read_secret(&file) {
+            Ok(text) if !text.is_empty() => Some(text),
+            Ok(_) => {
+                self.fault(&file_key, "the file is empty");
+                None
+            }
+            Err(error) => {
+                self.fault(&file_key, format!("{} cannot be read: {error}", file.display()));
+                None
+            }
+        }
+    }
+
+    /// A URL with one of these schemes, which may hold a password: a [`Reader::secret`].
+    pub fn secret_url(&mut self, key: &str, schemes: &[&str]) -> Option<Url> {
+        let faults = self.faults.len();
+        let text = self.secret(key);
+        if text.is_none() && self.faults.len() == faults {
+            self.fault(key, "is required");
+        }
+        let url = self.parse(key, text)?;
+        self.of_scheme(key, url, schemes)
+    }
+
     /// A URL with one of these schemes.
     pub fn url(&mut self, key: &str, schemes: &[&str]) -> Option<Url> {
         let url: Url = self.parsed(key)?;
+        self.of_scheme(key, url, schemes)
+    }
+
+    fn of_scheme(&mut self, key: &str, url: Url, schemes: &[&str]) -> Option<Url> {
         if schemes.contains(&url.scheme()) {
             return Some(url);
         }
@@ -224,18 +263,34 @@ impl Reader {
     /// A list of entries, each read as a whole; absent is empty.
     pub fn list<T: DeserializeOwned>(&mut self, key: &str) -> Vec<T> {
         let Some(value) = self.take(key) else { return Vec::new() };
-        match value.try_deserialize() {
-            Ok(list) => list,
-            Err(error) => {
-                self.fault(key, error);
-                Vec::new()
+        let Ok(entries) = value.into_array() else {
+            self.fault(key, "must be a list");
+            return Vec::new();
+        };
+        let mut list = Vec::new();
+        for (place, entry) in entries.into_iter().enumerate() {
+            match entry.try_deserialize() {
+                Ok(entry) => list.push(entry),
+                Err(error) => self.fault(&format!("{key}[{place}]"), error),
             }
         }
+        list
     }
 
     fn take(&mut self, key: &str) -> Option<Value> {
         self.asked.insert(key.to_owned());
         self.values.get(key).cloned()
+    }
+
+    /// As [`Reader::finish`], for who reads some sections alone: what the others hold does not matter.
+    ///
+    /// # Errors
+    /// All faults of the sections of which something was read.
+    pub fn finish_part<T>(mut self, settings: T) -> Result<T, Faults> {
+        let section = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
+        let read: BTreeSet<_> = self.asked.iter().map(|key| section(key)).collect();
+        self.values.retain(|key, _| read.contains(&section(key)));
+        self.finish(settings)
     }
 
     /// Gives the settings out, if nothing was wrong with any of them.
@@ -252,6 +307,17 @@ impl Reader {
             Err(Faults(self.faults))
         }
     }
+}
+
+/// Larger files hold no secret that is meant here.
+const MAX_SECRET_BYTES: u64 = 64 * 1_024;
+
+fn read_secret(file: &Path) -> Result<String, io::ErrorKind> {
+    let mut text = String::new();
+    let opened = fs::File::open(file).map_err(|error| error.kind())?;
+    let read = opened.take(MAX_SECRET_BYTES).read_to_string(&mut text);
+    read.map_err(|error| error.kind())?;
+    Ok(text.trim().to_owned())
 }
 
 /// The leaves of a tree of tables by their path; a list is a leaf.
@@ -317,6 +383,60 @@ mod tests {
             keys,
             ["database.url", "database.connections", "server.listen", "server.listne"]
         );
+    }
+
+    #[test]
+    fn a_secret_is_read_from_a_file_as_kubernetes_mounts_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |over: &str| {
+            let mut reader = Reader::embedded("[database]\nurl = \"\"\nurl_file = \"\"\n", over).unwrap();
+            let url = reader.secret_url("database.url", &["postgres"]);
+            reader.finish(url).map_err(|faults| faults.0)
+        };
+        let named = format!("database.url_file = {:?}", file.path());
+        assert_eq!(
+            read(&named),
+            Err(vec!["database.url_file: the file is empty".to_owned()])
+        );
+        fs::write(file.path(), "postgres://a:hunter2@db/messaging\n").unwrap();
+        let url = read(&named).unwrap().unwrap();
+        assert_eq!(url.as_str(), "postgres://a:hunter2@db/messaging");
+
+        let both = format!("{named}\ndatabase.url = \"postgres://db/other\"");
+        let told = read(&both).unwrap_err();
+        assert_eq!(told, ["database.url_file: and database.url exclude each other"]);
+        assert_eq!(read("").unwrap_err(), ["database.url: is required"]);
+        let missing = read("database.url_file = \"/nowhere/at/all\"").unwrap_err();
+        assert_eq!(missing.len(), 1, "{missing:?}");
+        assert!(
+            missing[0].starts_with("database.url_file: /nowhere/at/all cannot be read"),
+            "{missing:?}"
+        );
+        fs::write(file.path(), "hunter2").unwrap();
+        let told = read(&named).unwrap_err();
+        assert!(told.len() == 1 && !told[0].contains("hunter2"), "{told:?}");
+    }
+
+    #[test]
+    fn who_reads_one_section_does_not_mind_the_others() {
+        let part = |over: &str| {
+            let mut reader = Reader::embedded(DEFAULTS, over).unwrap();
+            let count: u32 = reader.count("database.connections", 1..=100);
+            let _ = reader.optional_text("database.url");
+            reader.finish_part(count)
+        };
+        assert_eq!(part("[server]\nlisten = 7\nnonsense = true"), Ok(10));
+        let faults = part("[database]\nconnections = \"many\"\nnonsense = true").unwrap_err();
+        assert_eq!(faults.0.len(), 2, "{faults}");
+    }
+
+    #[test]
+    fn every_entry_of_a_list_is_told() {
+        let mut reader = Reader::embedded("list = [1, \"two\", 3, \"four\"]", "").unwrap();
+        let _: Vec<u32> = reader.list("list");
+        let faults = reader.finish(()).unwrap_err();
+        let keys: Vec<_> = faults.0.iter().filter_map(|fault| fault.split(':').next()).collect();
+        assert_eq!(keys, ["list[1]", "list[3]"]);
     }
 
     #[test]

@@ -10,13 +10,19 @@ use std::{
     time::SystemTime,
 };
 
-use crate::settings::Reader;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
+
+use crate::{
+    metrics::{self, labels::Certificate, metrics},
+    settings::Reader,
+};
+
+mod validity;
 
 /// Larger files are none of certificates.
 const MAX_BYTES: u64 = 1_024 * 1_024;
@@ -97,6 +103,20 @@ impl Files {
         })
     }
 
+    /// Tells when the certificates end that are in use from now on: of several in one file, the first that does.
+    fn tell_ends(&self) {
+        let told = [
+            (Certificate::Served, Some(&self.certificate)),
+            (Certificate::ClientAuthority, self.client_ca.as_ref()),
+        ];
+        for (certificate, file) in told {
+            let read = file.and_then(|file| certificates(file).ok()).unwrap_or_default();
+            if let Some(end) = read.iter().filter_map(|der| validity::end(der)).min() {
+                metrics().certificate_ends(certificate, end);
+            }
+        }
+    }
+
     fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let unfit = |_| TlsError::Unfit(self.certificate.clone());
         let chain = certificates(&self.certificate)?;
@@ -119,10 +139,10 @@ impl Files {
 }
 
 /// The TLS of a server, as its files are now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServerTls {
     files: Files,
-    read: Mutex<(Stamp, Arc<ServerConfig>)>,
+    read: Arc<Mutex<(Stamp, Arc<ServerConfig>)>>,
 }
 
 /// When each file was written last, and how long it is.
@@ -133,8 +153,21 @@ impl ServerTls {
         // They may have changed since they were read: the first connection looks.
         Self {
             files: settings.files,
-            read: Mutex::new((Stamp::default(), settings.config)),
+            read: Arc::new(Mutex::new((Stamp::default(), settings.config))),
         }
+    }
+
+    /// Looks at the files now and then until nobody has this any more: what is told of them is to be true, whether somebody
+    /// connects or not.
+    pub(crate) fn watch(&self) {
+        let (files, read) = (self.files.clone(), Arc::downgrade(&self.read));
+        tokio::spawn(async move {
+            while let Some(read) = read.upgrade() {
+                let files = files.clone();
+                drop(Self { files, read }.current());
+                tokio::time::sleep(metrics::INTERVAL).await;
+            }
+        });
     }
 
     /// What the next connection is accepted with. Files that cannot be used are told in the log, and the last that could
@@ -145,7 +178,10 @@ impl ServerTls {
         if read.0 != stamp {
             read.0 = stamp;
             match self.files.config() {
-                Ok(config) => read.1 = config,
+                Ok(config) => {
+                    read.1 = config;
+                    self.files.tell_ends();
+                }
                 Err(error) => tracing::error!(%error, "the certificate could not be read again; the last one is used"),
             }
         }
@@ -208,4 +244,54 @@ fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
     let opened = File::open(file).map_err(unreadable)?;
     opened.take(MAX_BYTES).read_to_end(&mut pem).map_err(unreadable)?;
     Ok(pem)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn write(folder: &TempDir, year: i32) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
+        let pem = params.self_signed(&key).unwrap().pem();
+        fs::write(folder.path().join("tls.crt"), &pem).unwrap();
+        // Files of another length count as changed, however coarse the clock of the file system is.
+        let padding = "\n".repeat(usize::try_from(year).unwrap());
+        fs::write(folder.path().join("tls.key"), key.serialize_pem() + &padding).unwrap();
+        fs::write(folder.path().join("ca.crt"), pem).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_certificates_that_are_in_use_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder, 2031);
+        let path = |name: &str| folder.path().join(name);
+        let files = Files {
+            certificate: path("tls.crt"),
+            key: path("tls.key"),
+            client_ca: Some(path("ca.crt")),
+        };
+        let config = files.config().unwrap();
+        let tls = ServerTls::new(TlsSettings { files, config });
+        for (year, seconds) in [(2031, 1_924_992_000), (2032, 1_956_528_000)] {
+            write(&folder, year);
+            drop(tls.current());
+            let text = metrics().text().unwrap();
+            for certificate in ["served", "client_authority"] {
+                let series = format!("carepost_certificate_ends_seconds{{certificate=\"{certificate}\"}} {seconds}");
+                assert!(text.contains(&series), "{series}: {text}");
+            }
+        }
+        fs::write(path("tls.crt"), "nonsense").unwrap();
+        drop(tls.current());
+        let text = metrics().text().unwrap();
+        assert!(
+            text.contains("{certificate=\"served\"} 1956528000"),
+            "the last one is in use: {text}"
+        );
+    }
 }

@@ -10,12 +10,16 @@
     reason = "a measuring tool: what cannot be set up fails loudly, progress and result are printed"
 )]
 
+mod audit;
 mod cpu;
 mod database;
 mod hospital;
 mod import;
 mod load;
 mod machine;
+mod memory;
+mod open_loop;
+mod overload;
 mod raw_rpc;
 mod raw_send;
 mod report;
@@ -65,6 +69,21 @@ enum Part {
         #[arg(long, default_value = INSTANCE)]
         instance: String,
     },
+    /// Offers three times as many replies as the suite can bear, and measures what becomes of them.
+    Overload {
+        /// The instance of PostgreSQL and RabbitMQ that is used.
+        #[arg(long, default_value = INSTANCE)]
+        instance: String,
+        /// For how long.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(3..=600))]
+        seconds: u64,
+    },
+    /// Compares the statements of a reply with the audit record and without.
+    Audit {
+        /// The instance of PostgreSQL and RabbitMQ that is used.
+        #[arg(long, default_value = INSTANCE)]
+        instance: String,
+    },
     /// Imports a large directory in one stream, and measures that instead.
     Import {
         /// How many staff.
@@ -96,6 +115,12 @@ fn main() -> ExitCode {
                 runtime(cpu::LOAD_THREADS, machine::cores()).block_on(watch::measure(servers))
             );
             return ExitCode::SUCCESS;
+        }
+        Some(Part::Overload { instance, seconds }) => {
+            return measure_overload(&instance, Duration::from_secs(seconds));
+        }
+        Some(Part::Audit { instance }) => {
+            return measure_audit(&instance, Duration::from_secs(arguments.seconds));
         }
         Some(Part::Search { instance }) => {
             let servers = Servers::up(&instance).expect("PostgreSQL and RabbitMQ");
@@ -144,6 +169,33 @@ fn measure(span: Duration) -> Report {
         send,
         replies,
     }
+}
+
+fn measure_overload(instance: &str, span: Duration) -> ExitCode {
+    let load = runtime(cpu::LOAD_THREADS, machine::cores());
+    let sink = runtime(cpu::SINK_THREADS, 1);
+    let servers = Servers::up(instance).expect("PostgreSQL and RabbitMQ");
+    let machine = load.block_on(Machine::read(&servers.postgres_url("postgres")));
+    let path = sink.block_on(WholePath::start(servers));
+    let overload = overload::measure(&path, machine, &load, span);
+    sink.block_on(path.end());
+    println!("{}", overload.markdown());
+    if overload.is_good() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("bench: this is less than what is asked for");
+    ExitCode::FAILURE
+}
+
+fn measure_audit(instance: &str, span: Duration) -> ExitCode {
+    let servers = Servers::up(instance).expect("PostgreSQL and RabbitMQ");
+    let (text, is_good) = runtime(cpu::LOAD_THREADS, machine::cores()).block_on(audit::measure(&servers, span));
+    println!("{text}");
+    if is_good {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("bench: sends take longer with the audit than is asked for");
+    ExitCode::FAILURE
 }
 
 fn progress(what: &str) {

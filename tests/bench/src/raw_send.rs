@@ -17,6 +17,7 @@ use carepost_messaging_migration::{Migrator, search::symbols};
 use carepost_proto::event::v1::MessageSent;
 use carepost_testkit::Servers;
 use prost::Message as _;
+use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait as _;
 use tempfile::TempDir;
 
@@ -54,38 +55,91 @@ const CONVERSATION: &str = "lpad(:n, 32, '0')::uuid";
 const STAFF: &str = "('staff/s-' || :n)";
 const ID: &str = "lpad(:id, 32, '0')::uuid";
 const REQUEST: &str = "lpad(:id, 36, '0')";
+/// As long as the names of chart, conversation and message are.
+const SUBJECTS: &str =
+    "('charts/c-' || :n || ' conversations/' || lpad(:n, 36, '0') || ' messages/' || lpad(:id, 36, '0'))";
 
 /// Measures them at each number of clients, in a database made for it.
 pub async fn measure(servers: &Servers, span: Duration) -> Vec<Measured> {
-    let name = servers.create_database("pgbench").await;
-    let url = servers.postgres_url(&name);
-    let database = database::connect(&url).await;
-    Migrator::up(&database, None).await.expect("the schema can be made");
-    database::execute(&database, &filled(FILL, &[&organization(), &CONVERSATIONS.to_string()])).await;
-    database::execute(&database, "VACUUM ANALYZE").await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let program = program(&database::value::<String>(&database, "SHOW server_version").await);
+    let bench = Bench::new(servers).await;
     let mut all = Vec::new();
-    for clients in IN_FLIGHT {
+    for (run, clients) in IN_FLIGHT.into_iter().enumerate() {
         progress(&format!("statements of a reply by pgbench, {clients} clients"));
+        all.push(bench.run(Script::Whole, clients, run, span).await);
+    }
+    bench.end().await;
+    all
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// The statements of a reply.
+    Whole,
+    /// The same without the audit record.
+    WithoutAudit,
+}
+
+/// A database with as many conversations as the whole path has.
+pub struct Bench<'a> {
+    servers: &'a Servers,
+    name: String,
+    url: String,
+    database: DatabaseConnection,
+    program: PathBuf,
+    folder: TempDir,
+}
+
+impl<'a> Bench<'a> {
+    /// Makes the database.
+    pub async fn new(servers: &'a Servers) -> Self {
+        let name = servers.create_database("pgbench").await;
+        let url = servers.postgres_url(&name);
+        let database = database::connect(&url).await;
+        Migrator::up(&database, None).await.expect("the schema can be made");
+        database::execute(&database, &filled(FILL, &[&organization(), &CONVERSATIONS.to_string()])).await;
+        database::execute(&database, "VACUUM ANALYZE").await;
+        let program = program(&database::value::<String>(&database, "SHOW server_version").await);
+        Self {
+            servers,
+            name,
+            url,
+            database,
+            program,
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    /// One more connection to it.
+    pub async fn connect(&self) -> DatabaseConnection {
+        database::connect(&self.url).await
+    }
+
+    /// Sends a script from so many clients. Each run has a number of its own.
+    pub async fn run(&self, script: Script, clients: usize, number: usize, span: Duration) -> Measured {
         let run = Run {
-            program: &program,
-            url: &url,
-            folder: &folder,
+            program: &self.program,
+            url: &self.url,
+            folder: &self.folder,
+            script,
+            number,
             clients,
         };
-        let before = messages(&database).await;
+        let before = messages(&self.database).await;
         let measured = tokio::task::block_in_place(|| run.measure(span));
-        let written = messages(&database).await - before;
+        let written = messages(&self.database).await - before;
         assert!(
             written >= i64::try_from(measured.latency.len()).unwrap_or_default(),
             "each counted transaction wrote a message: {written}"
         );
-        all.push(measured);
+        measured
     }
-    database.close().await.expect("it was open");
-    servers.drop_database(&name).await;
-    all
+
+    /// Removes the database.
+    pub async fn end(self) {
+        self.database.close().await.expect("it was open");
+        self.servers.drop_database(&self.name).await;
+    }
 }
 
 async fn messages(database: &sea_orm::DatabaseConnection) -> i64 {
@@ -107,14 +161,16 @@ struct Run<'a> {
     program: &'a Path,
     url: &'a str,
     folder: &'a TempDir,
+    script: Script,
+    number: usize,
     clients: usize,
 }
 
 impl Run<'_> {
     fn measure(&self, span: Duration) -> Measured {
         let script = self.folder.path().join("reply.sql");
-        fs::write(&script, self::script()).expect("the script can be written");
-        let prefix = format!("latencies-{}", self.clients);
+        fs::write(&script, self::script(self.script)).expect("the script can be written");
+        let prefix = format!("latencies-{}-", self.number);
         let seconds = (span + WARM_UP).as_secs().to_string();
         let (clients, threads) = (self.clients.to_string(), self.clients.min(machine::cores()).to_string());
         let output = Command::new(self.program)
@@ -129,7 +185,7 @@ impl Run<'_> {
             ])
             .args(["--client", &clients, "--jobs", &threads, "--time", &seconds])
             .args(
-                variables(self.clients)
+                variables(self.number)
                     .iter()
                     .flat_map(|variable| ["--define", variable]),
             )
@@ -187,7 +243,7 @@ fn transaction(line: &str) -> Option<(u64, u64)> {
 }
 
 /// What is the same in every transaction.
-fn variables(clients: usize) -> Vec<String> {
+fn variables(run: usize) -> Vec<String> {
     let event = MessageSent {
         event_id: "0".repeat(36),
         organization_id: ORGANIZATION.to_owned(),
@@ -200,7 +256,7 @@ fn variables(clients: usize) -> Vec<String> {
     };
     let payload: String = event.encode_to_vec().iter().map(|byte| format!("{byte:02x}")).collect();
     vec![
-        format!("run={clients}"),
+        format!("run={}", run + 1),
         "i=0".to_owned(),
         format!("body={BODY}"),
         format!("folded={}", fold(BODY)),
@@ -208,15 +264,20 @@ fn variables(clients: usize) -> Vec<String> {
         format!("digest=\\x{}", "5a".repeat(32)),
         format!("payload=\\x{payload}"),
         format!("traceparent=00-{}-{}-00", "a".repeat(32), "b".repeat(16)),
+        format!("trace={}", "a".repeat(32)),
     ]
 }
 
-fn script() -> String {
+fn script(script: Script) -> String {
     let [open, reply] = store::statements();
+    let reply = match script {
+        Script::Whole => reply.to_owned(),
+        Script::WithoutAudit => without_audit(reply).expect("the statement has a part for the audit"),
+    };
     let organization = organization();
     let open = filled(open, &[&organization, STAFF, "'Reply'", REQUEST, CONVERSATION]);
     let reply = filled(
-        reply,
+        &reply,
         &[
             &organization,
             CONVERSATION,
@@ -234,12 +295,27 @@ fn script() -> String {
             "now()",
             ":folded",
             ":symbols",
+            ID,
+            STAFF,
+            "''",
+            "'10.0.0.1'",
+            "'/carepost.messaging.v1.MessagingService/Reply'",
+            SUBJECTS,
+            ID,
+            ":trace",
         ],
     );
     format!(
         "\\set n random(1, {CONVERSATIONS})\n\\set i :i + 1\n\
          \\set id :run * 1000000000000 + :i * 1000 + :client_id\n{open};\n{reply};\n"
     )
+}
+
+/// The statement without the part that writes the audit record.
+fn without_audit(reply: &str) -> Option<String> {
+    let (before, rest) = reply.split_once("audit AS (")?;
+    let (_, after) = rest.split_once("req AS (")?;
+    Some(format!("{before}req AS ({after}"))
 }
 
 fn organization() -> String {
@@ -264,9 +340,13 @@ mod tests {
             filled("$1 $10 $2", &["a", "b", "", "", "", "", "", "", "", "j"]),
             "a j b"
         );
-        let script = script();
-        assert!(!script.contains('$'), "{script}");
-        assert!(script.contains("FROM (SELECT 1 AS one)") && script.contains("INSERT INTO outbox"));
+        for (kind, audited) in [(Script::Whole, true), (Script::WithoutAudit, false)] {
+            let script = script(kind);
+            assert!(!script.contains('$'), "{script}");
+            assert!(script.contains("FROM (SELECT 1 AS one)") && script.contains("INSERT INTO outbox"));
+            assert!(script.contains("INSERT INTO request"));
+            assert_eq!(script.contains("INSERT INTO audit_record"), audited);
+        }
     }
 
     #[test]

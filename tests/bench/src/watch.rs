@@ -5,7 +5,6 @@
 //! message in one of them, with everything else quiet; and one in each of them, as fast as they are accepted.
 
 use std::{
-    fs,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -26,6 +25,7 @@ use crate::{
     hospital::{BODY, ORGANIZATION},
     load::histogram,
     machine::Machine,
+    memory::resident,
     progress, whole_path,
 };
 
@@ -53,13 +53,13 @@ pub async fn measure(servers: Servers) -> String {
     assert_eq!(report.refused, 0, "{:?}", report.refusals);
     let ids = start_conversations(&suite).await;
     tokio::time::sleep(SETTLE).await;
-    let before = resident(&suite);
+    let before = resident(&suite, Service::Messaging);
     progress("watches");
     let opened = Instant::now();
     let mut told = open(&suite).await;
     let opened = opened.elapsed();
     tokio::time::sleep(SETTLE).await;
-    let idle = resident(&suite);
+    let idle = resident(&suite, Service::Messaging);
     progress("one message at a time");
     let (mut one, mut all, mut since_last) = (histogram(), histogram(), histogram());
     for round in 0..ROUNDS {
@@ -72,7 +72,7 @@ pub async fn measure(servers: Servers) -> String {
         record(&mut all, times.told, times.begun);
         record(&mut since_last, times.told, times.accepted);
     }
-    let busy = resident(&suite);
+    let busy = resident(&suite, Service::Messaging);
     for service in Service::ALL {
         suite.kill(service);
         suite.servers.drop_database(suite.database(service)).await;
@@ -229,25 +229,4 @@ async fn send(suite: &Suite, conversations: &[(usize, String)], told: &mut mpsc:
         accepted,
         told: last,
     }
-}
-
-/// The resident memory of the messaging process, in bytes.
-fn resident(suite: &Suite) -> u64 {
-    let settings = suite.file(&Service::Messaging.settings());
-    let settings = settings.to_str().expect("a path of text");
-    let processes = fs::read_dir("/proc").expect("Linux").flatten();
-    let folder = processes.map(|entry| entry.path()).find(|folder| {
-        let line = fs::read_to_string(folder.join("cmdline")).unwrap_or_default();
-        line.split('\0').any(|word| word == settings)
-    });
-    let status = fs::read_to_string(folder.expect("it runs").join("status")).expect("its status");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("its memory");
-    let kilobytes = line
-        .split_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse::<u64>().ok());
-    kilobytes.expect("a number") * 1_024
 }

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,7 +23,7 @@ use carepost_testkit::Servers;
 use futures::{StreamExt as _, stream};
 use sea_orm::DatabaseConnection;
 use tokio::runtime::Runtime;
-use tonic::{Request, metadata::AsciiMetadataValue};
+use tonic::{Request, Status, metadata::AsciiMetadataValue};
 
 use crate::{
     cpu::{Cpu, Snapshot},
@@ -53,6 +54,9 @@ pub struct WholePath {
     notification: DatabaseConnection,
     replies: Arc<AtomicU64>,
 }
+
+/// A reply under way.
+type Answering = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
 
 /// What was measured, and what was left to do when the load ended.
 pub struct Replies {
@@ -97,6 +101,11 @@ impl WholePath {
         path
     }
 
+    /// The suite.
+    pub fn suite(&self) -> &Suite {
+        &self.suite
+    }
+
     /// The servers.
     pub fn servers(&self) -> &Servers {
         &self.suite.servers
@@ -132,11 +141,17 @@ impl WholePath {
         }
     }
 
-    async fn load(&self, in_flight: usize, span: Duration) -> Measured {
+    /// Replies, so many in flight.
+    pub async fn load(&self, in_flight: usize, span: Duration) -> Measured {
+        closed_loop(in_flight, span, self.caller(None)).await
+    }
+
+    /// What makes a reply, by the number of its caller.
+    pub fn caller(&self, deadline: Option<Duration>) -> impl Fn(usize) -> Answering + Send + Sync + use<> {
         let address = self.suite.address(Service::Messaging);
         let channels: [_; CONNECTIONS] = std::array::from_fn(|_| clients::channel(address));
         let (conversations, replies) = (Arc::clone(&self.conversations), Arc::clone(&self.replies));
-        closed_loop(in_flight, span, move |caller| {
+        move |caller| {
             let number = scattered(replies.fetch_add(1, Ordering::Relaxed));
             let conversation = &conversations[(number % CONVERSATIONS) as usize];
             let mut request = Request::new(ReplyRequest {
@@ -146,10 +161,12 @@ impl WholePath {
             });
             let metadata = request.metadata_mut();
             metadata.insert("authorization", conversation.authorization.clone());
+            if let Some(deadline) = deadline {
+                request.set_timeout(deadline);
+            }
             let mut client = MessagingServiceClient::new(channels[caller % CONNECTIONS].clone());
-            async move { client.reply(request).await.map(drop) }
-        })
-        .await
+            Box::pin(async move { client.reply(request).await.map(drop) })
+        }
     }
 
     /// Processor time of the span that is counted.
@@ -174,7 +191,7 @@ impl WholePath {
     }
 
     /// Waits until every message has its email. False if that takes too long.
-    async fn settled(&self) -> bool {
+    pub async fn settled(&self) -> bool {
         until(SETTLE, async || {
             let messages: i64 = database::value(&self.messaging, "SELECT count(*) FROM message").await;
             self.outbox().await == 0 && self.deliveries(SENT).await >= messages

@@ -2,7 +2,7 @@
 
 use lapin::{
     Connection, ConnectionProperties,
-    options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::FieldTable,
 };
 
@@ -24,6 +24,32 @@ pub async fn dead_letters(url: &str, prefix: &str) -> u32 {
         .await
         .expect("the queue is there");
     queue.message_count()
+}
+
+/// Deletes the queues of the suite with this prefix that outlast its processes, and all that is in them.
+pub async fn delete_queues(url: &str, prefix: &str) {
+    for queue in [
+        "notification.message-sent",
+        "messaging.directory-changed",
+        "dead-letters",
+    ] {
+        let name = format!("{prefix}carepost.{queue}");
+        // A quorum queue that is deleted before it has a leader, as after a start of the broker, leaves something behind: one that
+        // is made under its name then cannot be used.
+        let deleted = until(LONG, async || delete(url, &name).await.is_ok()).await;
+        assert!(deleted, "{name} cannot be deleted");
+    }
+}
+
+async fn delete(url: &str, queue: &str) -> lapin::Result<()> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let options = BasicGetOptions { no_ack: true };
+    channel.basic_get(queue.into(), options).await?;
+    channel
+        .queue_delete(queue.into(), QueueDeleteOptions::default())
+        .await?;
+    Ok(())
 }
 
 /// A queue that gets every event, beside those who take them. It outlives a restart of the broker.

@@ -2,13 +2,10 @@
 
 use std::fmt::Write as _;
 
-use carepost_proto::{
-    DESCRIPTOR_SET,
-    common::v1::{EligibilityReason, ErrorReason},
-};
+use carepost_proto::common::v1::{EligibilityReason, ErrorReason};
 use carepost_rpc::status;
-use prost::Message as _;
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
+use crate::protos;
 
 const INTRODUCTION: &str = "# Errors
 
@@ -28,17 +25,16 @@ that takes a `request_id` is safe to repeat with the same id, whatever became of
 /// The page.
 #[must_use]
 pub fn page() -> String {
-    let set = FileDescriptorSet::decode(DESCRIPTOR_SET).expect("the descriptor set of the build");
     let mut page = INTRODUCTION.to_owned();
     page.push_str("\n## Reasons\n\n| reason | status | meaning |\n|---|---|---|\n");
-    for (name, comment) in values(&set, "ErrorReason") {
+    for (name, comment) in values("ErrorReason") {
         let reason = ErrorReason::from_str_name(&name).expect("a value of the enum");
         let code = format!("{:?}", status::code(reason));
         let text = comment.split_once(". ").map_or(comment.as_str(), |(_, text)| text);
         writeln!(page, "| `{}` | {} | {text} |", status::name(reason), screaming(&code)).expect("memory");
     }
     page.push_str("\n## Why a message may not be sent (`NOT_ELIGIBLE`)\n\n| type | meaning |\n|---|---|\n");
-    for (name, comment) in values(&set, "EligibilityReason") {
+    for (name, comment) in values("EligibilityReason") {
         EligibilityReason::from_str_name(&name).expect("a value of the enum");
         writeln!(
             page,
@@ -51,40 +47,20 @@ pub fn page() -> String {
 }
 
 /// The values of an enum with their comments, but for the one that is never sent.
-fn values(set: &FileDescriptorSet, name: &str) -> Vec<(String, String)> {
-    let files = set.file.iter().filter(|file| file.package() == "carepost.common.v1");
+fn values(name: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for file in files {
-        for (place, kind) in file
-            .enum_type
-            .iter()
-            .enumerate()
-            .filter(|(_, kind)| kind.name() == name)
-        {
+    for file in protos::files() {
+        let kinds = file.enum_type.iter().enumerate();
+        for (place, kind) in kinds.filter(|(_, kind)| kind.name() == name) {
             for (number, value) in kind.value.iter().enumerate().skip(1) {
-                found.push((value.name().to_owned(), comment(file, &[5, place, 2, number])));
+                let words = protos::comment(&file, &[5, place, 2, number]).split_whitespace();
+                let comment = words.collect::<Vec<_>>().join(" ");
+                assert!(!comment.is_empty(), "{} says what it means", value.name());
+                found.push((value.name().to_owned(), comment));
             }
         }
     }
     found
-}
-
-fn comment(file: &FileDescriptorProto, path: &[usize]) -> String {
-    let path: Vec<_> = path
-        .iter()
-        .map(|&step| i32::try_from(step).expect("a small number"))
-        .collect();
-    let info = file.source_code_info.as_ref().expect("the build keeps comments");
-    let location = info
-        .location
-        .iter()
-        .find(|location| location.path == path)
-        .expect("every value has a place");
-    location
-        .leading_comments()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// `NotFound` as `NOT_FOUND`.

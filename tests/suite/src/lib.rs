@@ -9,11 +9,14 @@
     reason = "test support: what cannot be set up fails loudly"
 )]
 
+pub mod api_page;
 pub mod broker;
 pub mod clients;
+pub mod configuration_page;
 pub mod errors_page;
 pub mod otlp;
 pub mod process;
+pub mod protos;
 pub mod scrape;
 pub mod settings;
 pub mod wait;
@@ -41,6 +44,8 @@ pub struct Plan {
     pub tls: bool,
     /// How often a person may call, a second and at once; so often that nobody notices by default.
     pub person_calls: Option<u32>,
+    /// Whether the services keep their data in SQLite files.
+    pub sqlite: bool,
 }
 
 /// A mail server that takes mail by STARTTLS.
@@ -68,6 +73,7 @@ pub struct Suite {
     databases: [String; 3],
     /// What a caller needs, if everything goes over TLS.
     pub tls: Option<ClientTls>,
+    sqlite: bool,
     folder: TempDir,
     running: Mutex<Vec<Process>>,
 }
@@ -97,6 +103,7 @@ impl Suite {
             prefix: servers.unique_prefix(hint),
             ports: [free_port(), free_port(), free_port()],
             databases,
+            sqlite: plan.sqlite,
             folder,
             running: Mutex::default(),
             servers,
@@ -127,6 +134,15 @@ impl Suite {
     /// The name of a service's database.
     pub fn database(&self, service: Service) -> &str {
         &self.databases[service as usize]
+    }
+
+    /// The URL of a service's database.
+    pub fn database_url(&self, service: Service) -> String {
+        match (self.sqlite, &self.tls) {
+            (true, _) => format!("sqlite://{}", self.file(&format!("{}.db", service.name())).display()),
+            (false, Some(_)) => self.servers.postgres_tls_url(self.database(service)),
+            (false, None) => self.servers.postgres_url(self.database(service)),
+        }
     }
 
     /// A file of this suite.

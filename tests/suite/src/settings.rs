@@ -104,10 +104,7 @@ jwks_file = "{services}"
         listen = suite.address(service),
         person_calls = plan.person_calls.unwrap_or(1_000_000),
         tls = tls(suite, "client_ca_file"),
-        database = match suite.tls {
-            Some(_) => suite.servers.postgres_tls_url(suite.database(service)),
-            None => suite.servers.postgres_url(suite.database(service)),
-        },
+        database = suite.database_url(service),
         people = suite.file("people.json").display(),
         services = suite.file("services.json").display(),
         callers = callers.collect::<String>(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Client;
 use crate::{
     client::{Context, Service},
-    commands::page_size,
+    commands::pages,
     directory::single,
     errors::Failure,
     render::{Report, Style, Table, clean, local, rfc3339},
@@ -144,17 +144,8 @@ rows! {
 /// Lists the records of a kind.
 pub async fn run(context: &Context, mut client: Client, args: ListArgs) -> Result<Report, Failure> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let mut rows = Vec::new();
-    let mut token = String::new();
-    while rows.len() < limit {
-        let size = page_size(limit, rows.len());
-        let page;
-        (page, token) = next(context, &mut client, &args, size, token).await?;
-        rows.extend(page);
-        if token.is_empty() {
-            break;
-        }
-    }
+    let page = async |size, token| next(context, &mut client, &args, size, token).await;
+    let (rows, token) = pages(limit, String::new(), page).await?;
     let more = !token.is_empty();
     let mut table = Table::new(&["ID", "NAME", "VERSION", "CHANGED"]);
     for row in &rows {

@@ -10,6 +10,7 @@ mod m0003_deletions;
 mod m0004_outbox;
 mod m0005_setting_changes;
 mod m0006_folded_names;
+mod m0007_audit;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_outbox::Migration),
             Box::new(m0005_setting_changes::Migration),
             Box::new(m0006_folded_names::Migration),
+            Box::new(m0007_audit::Migration),
         ]
     }
 }

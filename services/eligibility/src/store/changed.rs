@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use sea_orm::DatabaseTransaction;
 
-use super::{Store, StoreError, Write};
+use super::{Store, StoreError, Write, trail};
 use crate::domain::directory::{Entry, RecordKind};
 
 /// The most records of one event.
@@ -20,7 +20,11 @@ const MAX_RECORDS: usize = 1_000;
 /// The records and settings that a transaction changed. A record that was deleted counts like one that was written; one that
 /// came out as it was does not count.
 #[derive(Debug, Default)]
-pub(super) struct Changes(BTreeSet<(Kind, String)>);
+pub(super) struct Changes {
+    told: BTreeSet<(Kind, String)>,
+    /// The same, as the audit trail names it.
+    kept: BTreeSet<(RecordKind, String)>,
+}
 
 /// What an event names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +39,7 @@ enum Kind {
 impl Changes {
     /// Notes a record by its id; of settings and brands, the location's id, which is empty for the organization's.
     pub fn add(&mut self, kind: RecordKind, id: &str) {
+        self.kept.insert((kind, id.to_owned()));
         let kind = match kind {
             RecordKind::Organization => Kind::Organization,
             RecordKind::MessagingSettings | RecordKind::Brand if id.is_empty() => Kind::Organization,
@@ -43,7 +48,7 @@ impl Changes {
             RecordKind::Chart => Kind::Chart,
             RecordKind::PortalUser => Kind::PortalUser,
         };
-        self.0.insert((kind, id.to_owned()));
+        self.told.insert((kind, id.to_owned()));
     }
 
     /// Notes what an entry wrote.
@@ -57,7 +62,7 @@ impl Changes {
 
     /// The events: one, or several of more than 1,000 records; none of nothing.
     fn events(self, organization: &OrganizationId, now: DateTime<Utc>) -> Vec<Event> {
-        let records: Vec<_> = self.0.into_iter().collect();
+        let records: Vec<_> = self.told.into_iter().collect();
         let parts = records.chunks(MAX_RECORDS);
         parts.map(|part| event(organization, now, part)).collect()
     }
@@ -76,7 +81,7 @@ fn event(organization: &OrganizationId, now: DateTime<Utc>, records: &[(Kind, St
 }
 
 impl Store {
-    /// Commits a transaction together with the events of what it changed, and wakes the relay. Every transaction that writes to
+    /// Commits a transaction together with the events and the audit records of what it changed, and wakes the relay. Every transaction that writes to
     /// the directory or the settings ends here.
     pub(super) async fn commit(
         &self,
@@ -84,10 +89,18 @@ impl Store {
         write: Write<'_>,
         changes: Changes,
     ) -> Result<(), StoreError> {
+        let named = changes.kept.iter();
+        let named: Vec<_> = named
+            .filter_map(|(kind, id)| trail::subject(write, *kind, id))
+            .collect();
+        trail::record(&tx, write, &named).await?;
         for event in changes.events(write.organization, write.now) {
             outbox::insert(&tx, &event).await?;
         }
         tx.commit().await?;
+        if !named.is_empty() {
+            trail::told(write);
+        }
         self.outbox.notify_one();
         Ok(())
     }
@@ -135,7 +148,7 @@ mod tests {
             changes.add(RecordKind::PortalUser, "u1");
         }
         let mut event = DirectoryChanged::default();
-        name(&mut event, &changes.0.into_iter().collect::<Vec<_>>());
+        name(&mut event, &changes.told.into_iter().collect::<Vec<_>>());
         let expected = DirectoryChanged {
             organization_changed: true,
             location_ids: vec!["l1".to_owned()],

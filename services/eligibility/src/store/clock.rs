@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
 
 use super::{StoreError, row::get, sql::fixed};
+use crate::domain::directory::RecordKind;
 
 /// The time now, not that of the beginning of the transaction.
 const POSTGRES: &str = "SELECT clock_timestamp() AS now";
@@ -30,12 +31,18 @@ pub(super) async fn now(connection: &impl ConnectionTrait) -> Result<DateTime<Ut
     read(connection, fixed(backend, text, [])).await
 }
 
-/// The time with which a transaction stamps the records that it writes. To be asked for before rows are locked.
+/// The time with which a transaction stamps the records of a kind that it writes. To be asked for before rows are locked, and
+/// for kinds in their order.
+///
+/// What others refer to is written alone. They lock its row for that, and PostgreSQL lets one more of them have the lock while
+/// somebody waits to change the row: records that come without a pause would keep a change of their location out for ever.
 pub(super) async fn of_write(
     tx: &DatabaseTransaction,
     organization: &OrganizationId,
+    kind: RecordKind,
 ) -> Result<DateTime<Utc>, StoreError> {
-    locked(tx, SHARED, organization).await
+    let lock = if kind.is_referred_to() { ALONE } else { SHARED };
+    locked(tx, lock, organization).await
 }
 
 /// A time between two kinds of writes of records: those that are stamped earlier have been committed, and later ones are

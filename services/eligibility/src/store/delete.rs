@@ -53,13 +53,13 @@ impl Store {
         version: EmrVersion,
     ) -> Result<Result<Written, DeleteRefusal>, Unwritten> {
         let tx = begin(&self.database).await?;
+        let write = Write {
+            now: clock::of_write(&tx, write.organization, kind).await?,
+            ..write
+        };
         let written = match admitted(&tx, write, (kind, table), id, version).await? {
             Ok(written) if written.change != Change::Unchanged => written,
             settled => return Ok(settled),
-        };
-        let write = Write {
-            now: clock::now(&tx).await?,
-            ..write
         };
         match written.change {
             Change::Added => add_tombstone(&tx, write, table, id, written).await?,
@@ -84,7 +84,10 @@ async fn admitted(
     } else {
         References::lock(tx, write, Purpose::Write, &[]).await?.missing(None)
     };
-    let stored = lock_stored(tx, write, table, &[id]).await?.get(id).copied();
+    let stored = lock_stored(tx, write, Purpose::Write, table, &[id])
+        .await?
+        .get(id)
+        .copied();
     let written = match (admit_deletion(stored, version), missing) {
         (Ok(written), Some(reference)) if written.change != Change::Unchanged => {
             return Ok(Err(WriteRefusal::ReferenceMissing(reference).into()));

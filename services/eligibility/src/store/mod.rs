@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use carepost_audit::Occasion;
 use carepost_identity::{Actor, OrganizationId};
 use carepost_runtime::DatabaseFault;
 use chrono::{DateTime, Utc};
@@ -31,6 +32,7 @@ mod settings_update;
 mod sql;
 mod statistics;
 mod tables;
+mod trail;
 mod windows;
 mod write_entries;
 mod write_records;
@@ -45,6 +47,7 @@ pub use names::Names;
 pub use settings::Told;
 pub use settings_history::ChangePosition;
 pub use settings_update::Chosen;
+pub(crate) use trail::{kind_word, subject};
 pub use write_entries::{Purpose, Verdict};
 
 /// The store of one database.
@@ -103,4 +106,6 @@ pub struct Write<'a> {
     pub actor: &'a Actor,
     /// The time of the write, by the clock of this replica. Records are stamped by the database's.
     pub now: DateTime<Utc>,
+    /// The call, as the audit trail tells of it.
+    pub occasion: &'a Occasion,
 }

@@ -139,6 +139,7 @@ impl Store {
     ) -> Result<(Vec<String>, i64), StoreError> {
         let tx = begin(&self.database).await?;
         part.run.renew(&tx).await?;
+        let now = clock::of_write(&tx, write.organization, part.kind).await?;
         let (going, staying) = part.candidates(&tx, step, Lock::Yes).await?;
         if i64::try_from(going.len()).unwrap_or(i64::MAX) > left {
             return Err(StoreError::MoreThanPlanned);
@@ -150,7 +151,6 @@ impl Store {
                  WHERE organization = $1 AND id IN ",
                 part.table.name
             );
-            let now = clock::now(&tx).await?;
             let mut sql = Sql::new(text, [write.organization.as_str().into(), now.into()]);
             sql.tuple(bulk::padded(&going).map(|id| id.as_str().into()));
             tx.execute_raw(sql.statement(tx.get_database_backend())).await?;

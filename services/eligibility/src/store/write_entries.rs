@@ -78,7 +78,7 @@ pub(super) async fn write_in(
         };
         let (records, seeds) = split(run);
         let of_run = match super::tables::table(kind) {
-            Some(table) => write_records::write_records(tx, write, purpose, table, &records).await?,
+            Some(table) => write_records::write_records(tx, write, purpose, (kind, table), &records).await?,
             None => write_seeds::write_seeds(tx, write, purpose, &seeds).await?,
         };
         if purpose == Purpose::Plan && kind <= RecordKind::Location {

@@ -31,20 +31,20 @@ pub(super) async fn write_records(
     tx: &DatabaseTransaction,
     write: Write<'_>,
     purpose: Purpose,
-    table: &Table,
+    (kind, table): (RecordKind, &Table),
     records: &[&Incoming],
 ) -> Result<Vec<Verdict>, Unwritten> {
     let write = match purpose {
         // A reconciliation takes away what was stamped before it began. The clocks of replicas would not tell what was.
         Purpose::Write => Write {
-            now: clock::of_write(tx, write.organization).await?,
+            now: clock::of_write(tx, write.organization, kind).await?,
             ..write
         },
         Purpose::Plan => write,
     };
     let references = references(tx, write, purpose, records).await?;
     let ids: Vec<_> = records.iter().map(|incoming| incoming.record.id()).collect();
-    let stored = lock_stored(tx, write, table, &ids).await?;
+    let stored = lock_stored(tx, write, purpose, table, &ids).await?;
     let verdicts: Vec<Verdict> = records
         .iter()
         .map(|incoming| {
@@ -101,11 +101,12 @@ fn location_of(incoming: &Incoming) -> Option<&str> {
     }
 }
 
-/// What is stored of the records with these ids, locked in the order of their ids, so that two writers cannot wait for each
-/// other.
+/// What is stored of the records with these ids; to write them, locked in the order of their ids, so that two writers cannot
+/// wait for each other.
 pub(super) async fn lock_stored(
     tx: &DatabaseTransaction,
     write: Write<'_>,
+    purpose: Purpose,
     table: &Table,
     ids: &[&str],
 ) -> Result<BTreeMap<String, Stored>, StoreError> {
@@ -116,7 +117,10 @@ pub(super) async fn lock_stored(
     );
     let mut sql = Sql::new(text, [write.organization.as_str().into()]);
     sql.tuple(bulk::padded(ids).map(|id| (*id).into()));
-    sql.push(" ORDER BY id").push(row_lock(tx.get_database_backend()));
+    sql.push(" ORDER BY id");
+    if purpose == Purpose::Write {
+        sql.push(row_lock(tx.get_database_backend()));
+    }
     let rows = tx.query_all_raw(sql.statement(tx.get_database_backend())).await?;
     rows.iter().map(|row| Ok((get(row, "id")?, stored(row)?))).collect()
 }

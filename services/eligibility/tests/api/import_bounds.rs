@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use carepost_audit::Occasion;
 use carepost_eligibility::{
     domain::directory::{EmrVersion, Entry, Incoming, Name, Record as Stored, Removals, Staff as StoredStaff},
     store::{ImportRun, Purpose, Store, StoreError, Write},
@@ -27,6 +28,7 @@ struct Replica {
     store: Store,
     organization: OrganizationId,
     actor: Actor,
+    occasion: Occasion,
 }
 
 impl Replica {
@@ -36,6 +38,7 @@ impl Replica {
             store: Store::new(database, Arc::default()),
             organization: "org".parse().unwrap(),
             actor: Actor::Service(ServiceName::parse("other").unwrap()),
+            occasion: Occasion::own(uuid::Uuid::nil(), "test"),
         }
     }
 
@@ -44,6 +47,7 @@ impl Replica {
             organization: &self.organization,
             actor: &self.actor,
             now,
+            occasion: &self.occasion,
         }
     }
 

@@ -6,6 +6,7 @@ mod administration;
 mod brands;
 mod compose;
 mod compose_agrees;
+mod crowded;
 mod deleted_decisions;
 mod deletes;
 mod directory_lists;

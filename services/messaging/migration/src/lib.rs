@@ -12,6 +12,7 @@ mod m0004_folders;
 mod m0005_search;
 mod m0006_participant_by_revision;
 mod m0007_unanswered;
+mod m0008_audit;
 pub mod search;
 
 /// All migrations, oldest first.
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_search::Migration),
             Box::new(m0006_participant_by_revision::Migration),
             Box::new(m0007_unanswered::Migration),
+            Box::new(m0008_audit::Migration),
         ]
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use carepost_audit::Occasion;
 use carepost_broker::{
     consumer::{Received, Verdict},
     event::EventKind,
@@ -166,11 +167,14 @@ impl Inbox {
         conversations: &[Uuid],
         names: &Names,
     ) -> Result<(), StoreError> {
+        // Copies of names are refreshed; nobody changes a conversation, so the audit trail has nothing of it.
+        let occasion = Occasion::own(Uuid::nil(), "event/DirectoryChanged");
         for conversation in conversations {
             let write = Write {
                 organization,
                 actor: &self.actor,
                 now: self.clock.now(),
+                occasion: &occasion,
             };
             self.store.rename(write, *conversation, names).await?;
         }

@@ -1,5 +1,6 @@
 //! `GetComposeOptions`: what the caller may start now (R1), as eligibility says, and the notice beside it (C7).
 
+use carepost_audit::Subject;
 use carepost_identity::{ChartId, PersonId};
 use carepost_proto::{
     eligibility::v1::{self as eligibility, get_compose_options_request::Sender},
@@ -19,6 +20,7 @@ pub(super) async fn handle(
     request: GetComposeOptionsRequest,
 ) -> Result<GetComposeOptionsResponse, Status> {
     let chart = parse(&request)?;
+    call.caller.occasion.note_all(chart.as_ref().map(Subject::chart));
     let mut options = ask(messaging, &call, chart.as_ref()).await?;
     let for_portal_user = matches!(call.person, PersonId::Portal(_));
     if for_portal_user && let Some(chart) = &chart {

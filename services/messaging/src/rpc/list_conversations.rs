@@ -39,6 +39,9 @@ pub(super) async fn handle(
     let mut conversations = found.map_err(of_store)?;
     let more = conversations.len() > size;
     conversations.truncate(size);
+    conversations
+        .iter()
+        .for_each(|conversation| call.note_shown(conversation));
     let last = conversations.last().filter(|_| more).map(ConversationPosition::of);
     let token = last.map(|last| list.token(&(last.last_message_at.timestamp_micros(), last.id.to_string())));
     let standings = messaging.reply_abilities(&call, &conversations).await;

@@ -1,5 +1,6 @@
 //! `ListMessages`: oldest first (C4). It marks nothing (I4).
 
+use carepost_audit::Subject;
 use carepost_proto::messaging::v1::{ListMessagesRequest, ListMessagesResponse};
 use carepost_rpc::{Violations, page::List, status::not_found};
 use tonic::Status;
@@ -23,6 +24,7 @@ pub(super) async fn handle(
         &filter,
     ]);
     let (conversation, size, after) = parse(&list, &request)?;
+    call.caller.occasion.note(Subject::conversation(conversation));
     let size = usize::try_from(size).unwrap_or_default();
     // One more than the page tells whether there is another page.
     let found = messaging

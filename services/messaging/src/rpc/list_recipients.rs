@@ -1,5 +1,6 @@
 //! `ListRecipients`: whom the caller may write to now (R2), as eligibility says.
 
+use carepost_audit::Subject;
 use carepost_identity::{ChartId, PersonId};
 use carepost_proto::{
     eligibility::v1::{
@@ -22,6 +23,8 @@ pub(super) async fn handle(
     request: ListRecipientsRequest,
 ) -> Result<ListRecipientsResponse, Status> {
     let asked = parse(&call.person, &request)?;
+    let chart = request.chart_id.as_ref().and_then(|id| ChartId::parse(id).ok());
+    call.caller.occasion.note_all(chart.as_ref().map(Subject::chart));
     let answer = messaging
         .eligibility
         .recipients(&call.caller.organization, call.deadline, asked)

@@ -1,6 +1,7 @@
 //! What `MarkRead`, `MarkUnread`, `ArchiveConversation` and `UnarchiveConversation` have in common: each changes the caller's
 //! own side of a conversation.
 
+use carepost_audit::Subject;
 use carepost_rpc::{Violations, status::not_found};
 use tonic::Status;
 use uuid::Uuid;
@@ -35,6 +36,7 @@ impl Messaging {
         conversation: Uuid,
         (field, mark): (&'static str, Mark),
     ) -> Result<Answered, Status> {
+        call.caller.occasion.note(Subject::conversation(conversation));
         match self.before(call, key, Some(conversation)).await? {
             Before::Answered(answered) => Ok(answered),
             Before::New(None) => Err(not_found("conversation")),

@@ -41,11 +41,11 @@ use tokio::sync::{Notify, Semaphore};
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
-    domain::{Limits, Made},
+    domain::{Conversation, Limits, Made},
     eligibility::Eligibility,
     inbox::Outdated,
     store::{Store, Write},
-    watch::Hub,
+    watch::{Hub, shown},
 };
 
 /// What the RPCs work with.
@@ -91,11 +91,17 @@ impl Call {
         })
     }
 
+    /// Notes for the audit trail that a conversation is shown.
+    fn note_shown(&self, conversation: &Conversation) {
+        self.caller.occasion.note_all(shown(conversation));
+    }
+
     fn write(&self, now: DateTime<Utc>) -> Write<'_> {
         Write {
             organization: &self.caller.organization,
             actor: &self.caller.actor,
             now,
+            occasion: &self.caller.occasion,
         }
     }
 }

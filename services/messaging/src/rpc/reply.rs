@@ -1,5 +1,6 @@
 //! `Reply`: one more message, to all other participants (C4), if the sender still may (C6).
 
+use carepost_audit::Subject;
 use carepost_proto::messaging::v1::{ReplyRequest, ReplyResponse};
 use carepost_rpc::{
     Violations,
@@ -21,6 +22,7 @@ use crate::{
 
 pub(super) async fn handle(messaging: &Messaging, call: Call, request: ReplyRequest) -> Result<ReplyResponse, Status> {
     let (conversation, body) = parse(&request, messaging.limits)?;
+    call.caller.occasion.note(Subject::conversation(conversation));
     let key = replay::key("Reply", &request.request_id, &request);
     let answered = match messaging.before(&call, key, Some(conversation)).await? {
         Before::Answered(answered) => answered,
@@ -51,6 +53,7 @@ async fn send(
     body: Body,
 ) -> Result<Answered, Status> {
     let organization = &call.caller.organization;
+    call.caller.occasion.note_all(thread.chart.as_ref().map(Subject::chart));
     let parties = thread.parties(&call.person);
     let parties = parties.ok_or_else(|| internal(&StoreError::Corrupt("participant")))?;
     let checked = messaging

@@ -50,6 +50,7 @@ pub(super) async fn handle(
     };
     let more = found.len() > asked.size;
     found.truncate(asked.size);
+    found.iter().for_each(|found| call.note_shown(&found.conversation));
     let last = found.last().filter(|_| more);
     let last = last.map(|last| ConversationPosition::of(&last.conversation));
     let token = last.map(|last| {

@@ -1,5 +1,6 @@
 //! `StartConversation`: a conversation with its first message (C1, C2).
 
+use carepost_audit as audit;
 use carepost_identity::{ChartId, PersonId};
 use carepost_proto::messaging::v1::{StartConversationRequest, StartConversationResponse};
 use carepost_rpc::{Violations, status::internal};
@@ -25,6 +26,7 @@ pub(super) async fn handle(
     request: StartConversationRequest,
 ) -> Result<StartConversationResponse, Status> {
     let start = parse(&call.person, &request, messaging.limits)?;
+    note(&call, &start);
     let key = replay::key("StartConversation", &request.request_id, &request);
     let body = start.body.clone();
     let answered = match messaging.before(&call, key, None).await? {
@@ -49,6 +51,16 @@ pub(super) async fn handle(
         }
     };
     respond(&call, &answered, &body)
+}
+
+/// Notes to whom somebody writes, regarding what: also if they may not.
+fn note(call: &Call, start: &Start) {
+    let everybody = start.parties.everybody();
+    let others = everybody.iter().filter(|person| **person != start.sender);
+    call.caller.occasion.note_all(others.map(audit::Subject::person));
+    call.caller
+        .occasion
+        .note_all(start.parties.chart().map(audit::Subject::chart));
 }
 
 fn parse(sender: &PersonId, request: &StartConversationRequest, limits: Limits) -> Result<Start, Status> {

@@ -55,6 +55,7 @@ pub(super) async fn handle(
         after: request.after_position,
         expires: call.caller.expires,
         span: asked.map(|deadline| deadline.remaining()),
+        occasion: call.caller.occasion,
     };
     let opened = messaging.watches.open(opening).await;
     opened.map(Answers).map_err(|unopened| refused(&unopened))

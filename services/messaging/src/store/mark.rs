@@ -1,5 +1,6 @@
 //! A change of a person's own side of a conversation: read, unread, archived (I1, I2, I4).
 
+use carepost_audit::{Told, insert};
 use carepost_broker::{event::Event, outbox, trace::TraceHeaders};
 use carepost_identity::PersonId;
 use carepost_proto::event::v1::MailboxRead;
@@ -55,7 +56,9 @@ impl Store {
             at: write.now,
         };
         request::remember(&transaction, write.organization, person, key, &answered).await?;
+        insert(&transaction, &[write.record([])]).await?;
         transaction.commit().await?;
+        write.occasion.tell(Told::Changed);
         Ok(answered)
     }
 }

@@ -20,6 +20,7 @@ mod share_conversation;
 mod sweep;
 mod unanswered;
 
+use carepost_audit::{Occasion, Record, Subject};
 use carepost_identity::{Actor, OrganizationId};
 use carepost_runtime::DatabaseFault;
 use chrono::{DateTime, Utc};
@@ -41,7 +42,7 @@ pub struct Store {
     database: DatabaseConnection,
 }
 
-/// Who writes, for whom and when: every transaction is given it, so that an audit trail can be added beside each write.
+/// Who writes, for whom, when, and for what: every transaction is given it, and writes its audit record from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
     /// The organization.
@@ -50,6 +51,15 @@ pub struct Write<'a> {
     pub actor: &'a Actor,
     /// When.
     pub now: DateTime<Utc>,
+    /// The call, or what the service does by itself.
+    pub occasion: &'a Occasion,
+}
+
+impl Write<'_> {
+    /// The record of a change, of what the call is about and of more.
+    fn record(&self, more: impl IntoIterator<Item = Subject>) -> Record {
+        Record::of_change(self.occasion, self.organization, self.actor, self.now, more)
+    }
 }
 
 /// By which a repeated request is known, together with organization and person.

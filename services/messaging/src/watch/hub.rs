@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use carepost_audit::{Occasion, Trail};
 use carepost_runtime::Clock;
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -31,6 +32,7 @@ pub struct Hub {
     pub(super) places: Places,
     pub(super) settings: WatchSettings,
     pub(super) reads: Arc<Semaphore>,
+    pub(super) trail: Trail,
     clock: Clock,
     stopping: CancellationToken,
     compared: Arc<Mutex<Instant>>,
@@ -47,6 +49,8 @@ pub struct Opening {
     pub expires: DateTime<Utc>,
     /// How long the caller wants it, if they said so.
     pub span: Option<Duration>,
+    /// The call, as the audit trail tells of it.
+    pub occasion: Occasion,
 }
 
 /// Why a watch was not opened.
@@ -64,14 +68,15 @@ pub enum Unopened {
 }
 
 impl Hub {
-    /// A hub without watches. All that it will have end when `stopping` is cancelled.
+    /// A hub without watches. All that it will have end when `stopping` is cancelled. What they show goes along the trail first.
     #[must_use]
-    pub fn new(store: Store, settings: WatchSettings, clock: Clock, stopping: CancellationToken) -> Self {
+    pub fn new(store: Store, trail: Trail, settings: WatchSettings, clock: Clock, stopping: CancellationToken) -> Self {
         Self {
             store,
             places: Places::new(settings.most, settings.most_of_person),
             settings,
             reads: Arc::new(Semaphore::new(settings.concurrent_reads)),
+            trail,
             clock,
             stopping,
             compared: Arc::new(Mutex::new(Instant::now())),
@@ -95,7 +100,7 @@ impl Hub {
         let (ended, end) = oneshot::channel();
         let watcher = Watcher::new(
             self.clone(),
-            (opening.mailbox, place.signal()),
+            (opening.mailbox, place.signal(), opening.occasion),
             (position, mailbox),
             out,
         );

@@ -17,3 +17,16 @@ pub use hub::{Hub, Opening, Unopened};
 pub use notices::{End, Event, Notice, Notices};
 pub use places::Full;
 pub use settings::WatchSettings;
+
+use carepost_audit::Subject;
+
+use crate::domain::Conversation;
+
+/// What the audit trail has of a conversation that is shown: its name, and that of its chart.
+pub(crate) fn shown(conversation: &Conversation) -> impl Iterator<Item = Subject> {
+    let chart = conversation
+        .regarding
+        .as_ref()
+        .map(|regarding| Subject::chart(&regarding.chart));
+    [Subject::conversation(conversation.id)].into_iter().chain(chart)
+}

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use carepost_audit::{Occasion, Record, Subject};
 use carepost_runtime::{Backoff, Clock};
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -13,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     hub::{Hub, PATIENCE},
     notices::{End, Event, Notice},
+    shown,
     signal::{Signal, Woken},
 };
 use crate::{
     domain::Mailbox,
-    store::{Changes, Watched},
+    store::{Change, Changes, Watched},
 };
 
 /// The least time between two notices that reply abilities may have changed.
@@ -40,6 +42,7 @@ pub(super) struct Watcher {
     hub: Hub,
     watched: Watched,
     signal: Arc<Signal>,
+    occasion: Occasion,
     position: i64,
     mailbox: Mailbox,
     out: mpsc::Sender<Notice>,
@@ -54,7 +57,7 @@ pub(super) struct Watcher {
 impl Watcher {
     pub fn new(
         hub: Hub,
-        (watched, signal): (Watched, Arc<Signal>),
+        (watched, signal, occasion): (Watched, Arc<Signal>, Occasion),
         (position, mailbox): (i64, Mailbox),
         out: mpsc::Sender<Notice>,
     ) -> Self {
@@ -64,6 +67,7 @@ impl Watcher {
             hub,
             watched,
             signal,
+            occasion,
             position,
             mailbox,
             out,
@@ -139,6 +143,7 @@ impl Watcher {
             let changed = mailbox != self.mailbox;
             self.mailbox = mailbox;
             let none = changes.is_empty();
+            Box::pin(self.record(&changes)).await?;
             for change in changes {
                 self.moves_to(change.position);
                 self.tell(Event::Changed(Box::new(change.conversation))).await?;
@@ -165,6 +170,17 @@ impl Watcher {
         let reading = self.hub.store.changes(organization, person, self.position, most);
         let changes = timeout(PATIENCE, reading).await.map_err(|_| End::Silence)?;
         Ok(changes?)
+    }
+
+    /// What is about to be shown is in the audit trail first.
+    async fn record(&self, changes: &[Change]) -> Result<(), End> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let subjects: Vec<Subject> = changes.iter().flat_map(|change| shown(&change.conversation)).collect();
+        let (trail, who) = (&self.hub.trail, self.occasion.who());
+        let record = Record::new(&self.occasion, &who, trail.now(), &subjects, "OK");
+        trail.keep(record).await.map_err(|_| End::Silence)
     }
 
     fn moves_to(&mut self, position: i64) {

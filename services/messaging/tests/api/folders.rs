@@ -1,7 +1,5 @@
 //! Two folders for each participant, unread marks both ways, and lists by folder (I1, I2, I4).
 
-use std::collections::BTreeMap;
-
 use carepost_proto::messaging::v1::{
     ArchiveConversationRequest, Conversation, Folder, ListConversationsRequest, ListConversationsResponse,
     MarkUnreadRequest, StartConversationRequest, UnarchiveConversationRequest,
@@ -234,37 +232,6 @@ async fn i1_lists_show_one_folder_with_a_preview(column: Column) {
     assert_eq!(unread.len(), 1);
     assert_eq!((unread[0].id.as_str(), unread[0].unread_count), (third.as_str(), 1));
     assert_eq!(ids(&service, GUARDIAN, Folder::Archived).await, [first]);
-}
-
-on_both!(i1_a_list_that_goes_on_while_messages_arrive_neither_skips_nor_repeats);
-async fn i1_a_list_that_goes_on_while_messages_arrive_neither_skips_nor_repeats(column: Column) {
-    let service = Service::start(column, "paging").await;
-    let mut all = Vec::new();
-    for _ in 0..12 {
-        all.push(service.start_portal().await.conversation_id);
-    }
-    // Every third one gets a message while the list is read, each time another one, from both ends.
-    let moved: Vec<_> = all.iter().step_by(3).cloned().collect();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut moving = moved.iter().cycle();
-    let mut page_token = String::new();
-    loop {
-        let read = page(&service, GUARDIAN, Folder::Active, false, 2, page_token);
-        let mut nurse = service.of(NURSE);
-        let (read, sent) = tokio::join!(read, nurse.reply(reply_to(moving.next().unwrap())));
-        sent.unwrap();
-        let read = read.unwrap();
-        for conversation in read.conversations {
-            *seen.entry(conversation.id).or_default() += 1;
-        }
-        page_token = read.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    for id in all.iter().filter(|id| !moved.contains(id)) {
-        assert_eq!(seen.get(id), Some(&1), "{id} stayed where it was");
-    }
 }
 
 on_both!(bad_marks_are_refused_and_change_nothing);

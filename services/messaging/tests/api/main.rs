@@ -9,6 +9,7 @@ mod conversations;
 mod denials;
 mod fields;
 mod folders;
+mod locks;
 mod marks;
 mod model;
 mod names;

@@ -1,5 +1,6 @@
 //! A send takes no more than two round trips to PostgreSQL.
 
+use carepost_audit::Occasion;
 use carepost_identity::{Actor, OrganizationId, PersonId};
 use carepost_messaging::{
     domain::{Body, Decision, Limits, Made, Parties, Start, Subject},
@@ -46,6 +47,7 @@ pub struct Sender {
     pub store: Store,
     organization: OrganizationId,
     nurse: PersonId,
+    doctor: PersonId,
 }
 
 impl Sender {
@@ -54,15 +56,25 @@ impl Sender {
     }
 
     pub fn new(database: DatabaseConnection) -> Self {
+        Self::between(database, "staff/nurse", "staff/doctor")
+    }
+
+    /// Of one member of staff to another.
+    pub fn between(database: DatabaseConnection, nurse: &str, doctor: &str) -> Self {
         Self {
             store: Store::new(database),
             organization: OrganizationId::parse("southern").unwrap(),
-            nurse: PersonId::parse("staff/nurse").unwrap(),
+            nurse: PersonId::parse(nurse).unwrap(),
+            doctor: PersonId::parse(doctor).unwrap(),
         }
     }
 
     pub async fn start(&self) -> Uuid {
-        let doctor = PersonId::parse("staff/doctor").unwrap();
+        self.start_as("start").await
+    }
+
+    pub async fn start_as(&self, request: &str) -> Uuid {
+        let doctor = self.doctor.clone();
         let parties = Parties::parse(&self.nurse, std::slice::from_ref(&doctor), None, Limits::default()).unwrap();
         let subject = Subject::parse("", Limits::default()).unwrap();
         let start = Start {
@@ -86,8 +98,9 @@ impl Sender {
             organization: &self.organization,
             actor: &actor,
             now: made.now,
+            occasion: &Occasion::own(made.event, "test"),
         };
-        self.store.start(write, key("start"), conversation).await.unwrap();
+        self.store.start(write, key(request), conversation).await.unwrap();
         made.conversation
     }
 
@@ -107,6 +120,7 @@ impl Sender {
             organization: &self.organization,
             actor: &actor,
             now: made.now,
+            occasion: &Occasion::own(made.event, "test"),
         };
         self.store
             .reply(write, key(request), conversation, message)

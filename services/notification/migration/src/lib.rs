@@ -7,6 +7,7 @@ use sea_orm_migration::{prelude::*, schema::text, sea_orm::DbBackend};
 mod m0001_deliveries;
 mod m0002_attempts;
 mod m0003_preferences;
+mod m0004_audit;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_deliveries::Migration),
             Box::new(m0002_attempts::Migration),
             Box::new(m0003_preferences::Migration),
+            Box::new(m0004_audit::Migration),
         ]
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use carepost_audit::Occasion;
 use carepost_broker::{
     consumer::{Received, Verdict},
     event::EventKind,
@@ -48,10 +49,12 @@ impl Inbox {
         };
         let trace = TraceHeaders::current();
         let traceparent = trace.traceparent.or(received.trace.traceparent);
+        let occasion = Occasion::own(event.event_id, "event/MessageSent");
         let write = Write {
             organization: &event.organization,
             actor: &self.actor,
             now: self.clock.now(),
+            occasion: &occasion,
         };
         match self.store.record(write, &deliveries, traceparent.as_deref()).await {
             Ok(new) => {

@@ -2,6 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
+use carepost_audit::Occasion;
 use carepost_rpc::trace_context;
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -76,10 +77,12 @@ impl Mailer {
 
     /// An attempt that was not made does not count. If this fails, the claim ends with its lease.
     async fn release(&self, claimed: &Claimed) {
+        let occasion = Occasion::own(claimed.id, "mailer");
         let write = Write {
             organization: &claimed.organization,
             actor: &self.actor,
             now: self.clock.now(),
+            occasion: &occasion,
         };
         if let Err(error) = self.store.release(write, claimed).await {
             tracing::warn!(%error, "a delivery could not be given back");
@@ -107,10 +110,12 @@ impl Mailer {
             unknown_outcome = settled.is_unknown(),
             "an attempt ended"
         );
+        let occasion = Occasion::own(claimed.id, "mailer");
         let write = Write {
             organization: &claimed.organization,
             actor: &self.actor,
             now: attempt.now,
+            occasion: &occasion,
         };
         // What is known now would be lost with this process, and the email sent again. So an outage of the database is waited
         // for, also beyond the lease: this process does not claim what it is still busy with.

@@ -51,7 +51,7 @@ impl fmt::Debug for MailServer {
 }
 
 impl Place {
-    /// Reads `url`, `username`, `password` and `ca_file` of the section `mail`.
+    /// Reads `url`, `username`, `password` (or files that hold them) and `ca_file` of the section `mail`.
     pub fn read(reader: &mut Reader) -> Self {
         let url = reader.url(URL, &["smtps", "smtp+starttls", "smtp", "file"]);
         match url {
@@ -62,7 +62,13 @@ impl Place {
 }
 
 fn folder(reader: &mut Reader, url: &Url) -> PathBuf {
-    for key in ["mail.username", "mail.password", "mail.ca_file"] {
+    for key in [
+        "mail.username",
+        "mail.username_file",
+        "mail.password",
+        "mail.password_file",
+        "mail.ca_file",
+    ] {
         if reader.optional_text(key).is_some() {
             reader.fault(key, "is for a mail server: a folder has no use for it");
         }
@@ -111,8 +117,8 @@ fn host(reader: &mut Reader, url: &Url) -> String {
 }
 
 fn credentials(reader: &mut Reader, security: Security) -> Option<Credentials> {
-    let username = reader.optional_text("mail.username");
-    let password = reader.optional_text("mail.password");
+    let username = reader.secret("mail.username");
+    let password = reader.secret("mail.password");
     if username.is_some() && security == Security::Plain {
         reader.fault(
             "mail.username",

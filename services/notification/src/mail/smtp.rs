@@ -10,6 +10,7 @@ use lettre::{
     transport::smtp::{
         client::{Certificate, TlsParameters},
         extension::ClientId,
+        response::Response,
     },
 };
 use tokio::time::Instant;
@@ -92,16 +93,7 @@ impl Smtp {
             self.keep(connection);
         }
         match sent {
-            Ok(answer) => {
-                let lines: Vec<_> = answer.message().collect();
-                meaning(
-                    Step::Content,
-                    Ending::Reply {
-                        code: answer.code().into(),
-                        text: &lines.join(" "),
-                    },
-                )
-            }
+            Ok(answer) => answered(&answer, to),
             Err(failure) => outcome(failure, to),
         }
     }
@@ -167,6 +159,14 @@ fn is_usable<T>(sent: &Result<T, Failure>) -> bool {
     }
 }
 
+/// What the answer to the email itself means, if it is no refusal.
+fn answered(answer: &Response, to: &Address) -> Outcome {
+    let lines: Vec<_> = answer.message().collect();
+    let text = without_mailbox(&lines.join(" "), to);
+    let code = answer.code().into();
+    meaning(Step::Content, Ending::Reply { code, text: &text })
+}
+
 fn outcome(failure: Failure, to: &Address) -> Outcome {
     match failure.fault {
         Fault::Reply { code, text } => {
@@ -213,6 +213,14 @@ mod tests {
         ] {
             assert_eq!(outcome(failure(text), &to), Outcome::Refused(Answer::new(550, kept)));
         }
+    }
+
+    #[test]
+    fn an_answer_that_accepts_does_not_name_the_recipient() {
+        let to: Address = "A.Guardian@home.example".parse().unwrap();
+        let answer: Response = "250-2.0.0 queued for a.guardian\r\n250 as 4711\r\n".parse().unwrap();
+        let kept = Answer::new(250, "2.0.0 queued for [address] as 4711");
+        assert_eq!(answered(&answer, &to), Outcome::Accepted(kept));
     }
 
     #[test]

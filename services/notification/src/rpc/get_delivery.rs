@@ -1,5 +1,6 @@
 //! `GetDelivery`: one delivery with its attempts (N5).
 
+use carepost_audit::Subject;
 use carepost_proto::notification::v1::{GetDeliveryRequest, GetDeliveryResponse};
 use carepost_rpc::{Caller, Violations, status::not_found};
 use tonic::Status;
@@ -17,6 +18,7 @@ pub(super) async fn handle(
     let mut violations = Violations::default();
     let id = violations.uuid("delivery_id", &request.delivery_id);
     let id = violations.finish(id)?;
+    caller.occasion.note(Subject::delivery(id));
     let found = notification.store.delivery(&caller.organization, id).await;
     let Some(delivery) = found.map_err(|error| status::of_store(&error))? else {
         return Err(not_found("delivery"));

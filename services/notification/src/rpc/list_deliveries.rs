@@ -1,5 +1,6 @@
 //! `ListDeliveries`: the ledger, newest first (N5).
 
+use carepost_audit::Subject;
 use carepost_identity::PersonId;
 use carepost_proto::notification::v1::{ListDeliveriesRequest, ListDeliveriesResponse};
 use carepost_rpc::{Caller, Violations, page::List};
@@ -37,6 +38,8 @@ pub(super) async fn handle(
     let mut found = found.map_err(|error| status::of_store(&error))?;
     let more = found.len() > page.size;
     found.truncate(page.size);
+    let shown = found.iter().map(|delivery| Subject::delivery(delivery.id));
+    caller.occasion.note_all(shown);
     let next_page_token = match found.last() {
         Some(last) if more => page.list.token(&position(last)),
         _ => String::new(),
@@ -118,6 +121,7 @@ fn read((micros, id): (i64, String)) -> Result<DeliveryPosition, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use carepost_audit::Occasion;
     use carepost_identity::{Actor, OrganizationId, ServiceName};
     use prost_types::Timestamp;
     use tonic_types::StatusExt;
@@ -129,6 +133,7 @@ mod tests {
             organization: OrganizationId::parse(organization).unwrap(),
             actor: Actor::Service(ServiceName::parse("console").unwrap()),
             expires: DateTime::UNIX_EPOCH,
+            occasion: Occasion::own(Uuid::nil(), "test"),
         }
     }
 

@@ -47,6 +47,7 @@ impl Notification {
             organization: &caller.organization,
             actor: &caller.actor,
             now: self.clock.now(),
+            occasion: &caller.occasion,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `RetryDelivery`: a delivery is due at once (N5).
 
+use carepost_audit::Subject;
 use carepost_proto::{
     common::v1::ErrorReason,
     notification::v1::{RetryDeliveryRequest, RetryDeliveryResponse},
@@ -21,6 +22,7 @@ pub(super) async fn handle(
     let mut violations = Violations::default();
     let id = violations.uuid("delivery_id", &request.delivery_id);
     let id = violations.finish(id)?;
+    caller.occasion.note(Subject::delivery(id));
     let retried = notification.store.retry(notification.write(caller), id).await;
     let Some((retry, delivery)) = retried.map_err(|error| status::of_store(&error))? else {
         return Err(not_found("delivery"));

@@ -17,6 +17,7 @@ mod waiting;
 
 use std::time::Duration;
 
+use carepost_audit::{Occasion, Record, Subject};
 use carepost_identity::{Actor, OrganizationId};
 use carepost_runtime::DatabaseFault;
 use chrono::{DateTime, Utc};
@@ -36,7 +37,7 @@ pub struct Store {
     database: DatabaseConnection,
 }
 
-/// Who writes, for whom and when: every transaction is given it.
+/// Who writes, for whom, when, and for what: every transaction is given it.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
     /// The organization.
@@ -45,6 +46,15 @@ pub struct Write<'a> {
     pub actor: &'a Actor,
     /// When.
     pub now: DateTime<Utc>,
+    /// The call, or what the service does by itself.
+    pub occasion: &'a Occasion,
+}
+
+impl Write<'_> {
+    /// The audit record of a change.
+    fn record(&self, subject: Subject) -> Record {
+        Record::of_change(self.occasion, self.organization, self.actor, self.now, [subject])
+    }
 }
 
 /// Why the store did not do what it was asked.

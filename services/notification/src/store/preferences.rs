@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use carepost_audit::{Subject, Told, insert};
 use carepost_identity::{OrganizationId, StaffId};
+use carepost_runtime::database::begin;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
 use super::{Store, StoreError, Write, entity::preference, in_time};
@@ -37,6 +39,7 @@ impl Store {
             updated_at: Set(write.now),
             updated_by_service: Set(write.actor.service().map(ToString::to_string)),
         };
+        let tx = begin(&self.database).await?;
         let changed = [Column::EmailOnMessage, Column::UpdatedAt, Column::UpdatedByService];
         preference::Entity::insert(row)
             .on_conflict(
@@ -44,8 +47,12 @@ impl Store {
                     .update_columns(changed)
                     .to_owned(),
             )
-            .exec_without_returning(&self.database)
+            .exec_without_returning(&tx)
             .await?;
+        let person = staff.clone().into();
+        insert(&tx, &[write.record(Subject::person(&person))]).await?;
+        tx.commit().await?;
+        write.occasion.tell(Told::Changed);
         Ok(())
     }
 

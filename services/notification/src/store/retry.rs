@@ -1,5 +1,6 @@
 //! An operator's retry.
 
+use carepost_audit::{Subject, Told, insert};
 use carepost_runtime::database::begin;
 use sea_orm::{
     ActiveModelTrait,
@@ -32,7 +33,14 @@ impl Store {
             Retry::Now => now(write, &row).update(&tx).await?,
             Retry::Leave | Retry::Refuse => row,
         };
+        let is_changed = matches!(step, Retry::Anew | Retry::Now);
+        if is_changed {
+            insert(&tx, &[write.record(Subject::delivery(id))]).await?;
+        }
         tx.commit().await?;
+        if is_changed {
+            write.occasion.tell(Told::Changed);
+        }
         Ok(Some((step, rows::delivery(row)?)))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use carepost_audit::Occasion;
 use carepost_identity::{OrganizationId, PortalUserId, ServiceName};
 use carepost_notification_migration::Migrator;
 use carepost_runtime::{
@@ -52,6 +53,7 @@ struct Ledger {
     place: Place,
     organization: OrganizationId,
     actor: Actor,
+    occasion: Occasion,
 }
 
 enum Place {
@@ -99,6 +101,7 @@ impl Ledger {
             place,
             organization,
             actor,
+            occasion: Occasion::own(Uuid::nil(), "test"),
         }
     }
 
@@ -107,6 +110,7 @@ impl Ledger {
             organization: &self.organization,
             actor: &self.actor,
             now: at(seconds),
+            occasion: &self.occasion,
         }
     }
 

@@ -56,6 +56,20 @@ async fn n3_a_temporary_refusal_is_tried_again(column: Column) {
     world.clear().await;
 }
 
+on_both!(n3_a_refusal_for_the_want_of_a_login_fails_nobodys_email);
+async fn n3_a_refusal_for_the_want_of_a_login_fails_nobodys_email(column: Column) {
+    let world = world(column, "relay").await;
+    let text = format!("5.7.1 <{ADDRESS}>: Relay access denied");
+    world.smtp.script(first(Behaviour::RefuseRecipient(554, text)));
+    let service = world.serve_by_smtp().await;
+    let sent = world.publish(&["portal/one"]).await;
+    let done = service.wait_for_state(sent.delivery, DeliveryState::Sent).await;
+    assert_eq!((done.attempt_count, done.unknown_outcome_count), (2, 0));
+    assert_eq!(world.smtp.mails().len(), 1);
+    service.stop().await;
+    world.clear().await;
+}
+
 on_both!(n3_a_permanent_refusal_is_recorded_and_final);
 async fn n3_a_permanent_refusal_is_recorded_and_final(column: Column) {
     let world = world(column, "permanent").await;

@@ -2,6 +2,7 @@
 
 use carepost_runtime::metrics::{labels::Consumed, metrics};
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
 
 use super::{
     Received, Verdict, Work,
@@ -65,7 +66,8 @@ pub(crate) fn span(received: &Received, queue: &str) -> tracing::Span {
         "consume",
         otel.kind = "consumer",
         queue,
-        message_id = received.message_id
+        message_id = received.message_id,
+        trace_id = Empty
     );
     received.trace.set_parent_of(&span);
     span

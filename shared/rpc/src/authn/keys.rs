@@ -12,7 +12,7 @@ use jsonwebtoken::{
 };
 use tokio::{
     io::AsyncReadExt,
-    sync::Mutex,
+    sync::{Mutex, Semaphore},
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,9 @@ pub(super) const RETRY: Duration = Duration::from_secs(2);
 const REFRESH: Duration = Duration::from_secs(30);
 /// An unknown key id makes the keys be read at once, but not more often than this.
 const EAGER_REFRESH: Duration = Duration::from_secs(2);
+/// The most callers who wait for that. Anybody can make key ids up, and an issuer may be slow: they must not take the places of
+/// callers whose keys are known.
+const EAGER: usize = 16;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1_024 * 1_024;
 
@@ -38,6 +41,7 @@ struct Inner {
     sets: RwLock<HashMap<String, Arc<KeySet>>>,
     /// When each issuer's keys were last read for a key that was not known.
     last_eager: HashMap<String, Mutex<Option<Instant>>>,
+    eager: Semaphore,
 }
 
 /// The keys of one issuer, by id.
@@ -82,6 +86,7 @@ impl Keys {
                 .iter()
                 .map(|issuer| (issuer.name.clone(), Mutex::default()))
                 .collect(),
+            eager: Semaphore::new(EAGER),
         }));
         keys.refresh_all().await;
         keys
@@ -107,6 +112,7 @@ impl Keys {
         let Some(last) = self.0.last_eager.get(issuer) else {
             return Ok(None);
         };
+        let _waiting = self.0.eager.try_acquire().map_err(|_| NoKeys)?;
         let mut last = last.lock().await;
         let found = self.known(issuer, id);
         if matches!(found, Ok(Some(_))) || last.is_some_and(|last| last.elapsed() < EAGER_REFRESH) {

@@ -10,6 +10,7 @@ mod token;
 
 use std::sync::Arc;
 
+use carepost_audit::{Occasion, Who};
 use carepost_identity::{Actor, OrganizationId, PersonId};
 use carepost_proto::{RpcAccess, common::v1::ErrorReason};
 use carepost_runtime::Clock;
@@ -70,8 +71,16 @@ impl Authenticator {
     /// The caller of an RPC.
     ///
     /// # Errors
-    /// As for [`Authenticator::verify`], and PERMISSION_DENIED for one who may not call it for this organization.
-    pub async fn caller(&self, headers: &HeaderMap, access: &RpcAccess) -> Result<Caller, Status> {
+    /// As for [`Authenticator::verify`], and PERMISSION_DENIED for one who may not call it for this organization. The occasion
+    /// then has what is known of them.
+    pub async fn caller(&self, headers: &HeaderMap, access: &RpcAccess, occasion: &Occasion) -> Result<Caller, Status> {
+        let identified = |organization: Option<&OrganizationId>, actor: Actor| {
+            // An organization that somebody may not speak for has nothing of them in its trail.
+            occasion.identify(Who {
+                organization: organization.cloned(),
+                actor: Some(actor),
+            });
+        };
         let claims = self.claims(headers).await?;
         let named = metadata(headers, ORGANIZATION)?;
         let act_as = metadata(headers, ACT_AS)?;
@@ -81,7 +90,9 @@ impl Authenticator {
                 person,
                 allowed,
             } => {
-                if !allowed.contain(&organization) || named.is_some_and(|named| named != organization.as_str()) {
+                let known = allowed.contain(&organization).then_some(&organization);
+                identified(known, Actor::Person(person.clone()));
+                if known.is_none() || named.is_some_and(|named| named != organization.as_str()) {
                     return Err(organization_not_allowed());
                 }
                 if act_as.is_some() {
@@ -94,16 +105,21 @@ impl Authenticator {
                     organization,
                     actor: Actor::Person(person),
                     expires: claims.accepted_until(),
+                    occasion: occasion.clone(),
                 })
             }
             Bearer::Service(service) => {
                 let organization = named.and_then(|named| OrganizationId::parse(named).ok());
                 let organization = organization.filter(|organization| service.organizations.contain(organization));
+                identified(organization.as_ref(), Actor::Service(service.name.clone()));
                 let organization = organization.ok_or_else(organization_not_allowed)?;
+                let actor = service_actor(service, act_as, access)?;
+                identified(Some(&organization), actor.clone());
                 Ok(Caller {
                     organization,
-                    actor: service_actor(service, act_as, access)?,
+                    actor,
                     expires: claims.accepted_until(),
+                    occasion: occasion.clone(),
                 })
             }
         }

@@ -1,6 +1,7 @@
 //! `GET /metrics`, on a port of its own: for scrapers within the cluster, without authentication, since it holds numbers alone.
+//! Beside it are `/livez` and `/readyz`, for who restarts processes and sends them calls, and may not speak mutual TLS.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -9,7 +10,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::metrics;
 use crate::{lifecycle::Lifecycle, settings::Reader};
@@ -51,12 +51,13 @@ pub async fn serve(settings: MetricsSettings, life: &Lifecycle) -> io::Result<Op
     };
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    life.spawn("metrics", accept(listener, life.stopping()));
+    life.spawn("metrics", accept(listener, life.clone()));
     tracing::info!(%address, "metrics are served");
     Ok(Some(address))
 }
 
-async fn accept(listener: TcpListener, stopping: CancellationToken) {
+async fn accept(listener: TcpListener, life: Lifecycle) {
+    let stopping = life.stopping();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         let accepted = tokio::select! {
@@ -64,11 +65,14 @@ async fn accept(listener: TcpListener, stopping: CancellationToken) {
             () = stopping.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => drop(tokio::spawn(async move {
-                // Whatever goes wrong is the scraper's to see.
-                let _ = tokio::time::timeout(PATIENCE, connection(stream)).await;
-                drop(place);
-            })),
+            Ok((stream, _)) => {
+                let life = life.clone();
+                tokio::spawn(async move {
+                    // Whatever goes wrong is the scraper's to see.
+                    let _ = tokio::time::timeout(PATIENCE, connection(stream, life)).await;
+                    drop(place);
+                });
+            }
             Err(error) => {
                 tracing::warn!(kind = ?error.kind(), "a scraper could not be accepted");
                 tokio::time::sleep(PAUSE).await;
@@ -77,30 +81,41 @@ async fn accept(listener: TcpListener, stopping: CancellationToken) {
     }
 }
 
-async fn connection(stream: TcpStream) -> Result<(), hyper::Error> {
+async fn connection(stream: TcpStream, life: Lifecycle) -> Result<(), hyper::Error> {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .max_buf_size(HEADERS)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service_fn(answer))
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| future::ready(Ok::<_, Infallible>(answer(&request, &life)))),
+        )
         .await
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+fn answer(request: &Request<Incoming>, life: &Lifecycle) -> Response<String> {
     let (status, text) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/metrics") => match metrics().text() {
             Ok(text) => (StatusCode::OK, text),
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
         },
-        (_, "/metrics") => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        // That it answers is all there is to say: what it needs may be away, and no restart of this process would mend that.
+        (&Method::GET, "/livez") => (StatusCode::OK, "alive\n".to_owned()),
+        (&Method::GET, "/readyz") if life.is_ready() => (StatusCode::OK, "ready\n".to_owned()),
+        (&Method::GET, "/readyz") => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+        (_, "/metrics" | "/livez" | "/readyz") => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
         _ => (StatusCode::NOT_FOUND, String::new()),
     };
     let mut response = Response::new(text);
     *response.status_mut() = status;
-    let kind = http::HeaderValue::from_static(OPEN_METRICS);
+    let kind = match request.uri().path() {
+        "/metrics" => OPEN_METRICS,
+        _ => "text/plain",
+    };
+    let kind = http::HeaderValue::from_static(kind);
     response.headers_mut().insert(CONTENT_TYPE, kind);
-    Ok(response)
+    response
 }
 
 #[cfg(test)]
@@ -140,6 +155,32 @@ mod tests {
         );
         assert!(!ask(address, &long).await.starts_with("HTTP/1.1 200"));
         life.stop();
+        assert_eq!(life.run(Duration::from_secs(5)).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn it_is_alive_whatever_happens_and_ready_while_its_databases_answer() {
+        let life = Lifecycle::default();
+        let listen = "127.0.0.1:0".parse().ok();
+        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let status = async |path: &str| {
+            let answer = ask(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+            answer.split(' ').nth(1).unwrap_or_default().to_owned()
+        };
+        assert_eq!(status("/readyz").await, "503", "nothing is known yet");
+        life.readiness().database("one", true);
+        assert_eq!(status("/readyz").await, "503", "it is still starting");
+        life.readiness().started();
+        assert_eq!(status("/readyz").await, "200");
+        life.readiness().database("another", false);
+        assert_eq!(status("/readyz").await, "503");
+        assert_eq!(status("/livez").await, "200");
+        life.readiness().database("another", true);
+        assert_eq!(status("/readyz").await, "200");
+        let answer = ask(address, "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+        life.stop();
+        assert!(!life.is_ready());
         assert_eq!(life.run(Duration::from_secs(5)).await, Ok(()));
     }
 

@@ -47,6 +47,16 @@ label! {
 }
 
 label! {
+    /// Which certificate of a server.
+    Certificate {
+        /// That which it shows, with those between it and its authority.
+        Served = "served",
+        /// That of the authorities that its clients' certificates come from.
+        ClientAuthority = "client_authority",
+    }
+}
+
+label! {
     /// A queue that outlasts its consumers.
     Queue {
         /// Messages that were sent, for emails.
@@ -266,6 +276,7 @@ labels! {
     OfComponent { component: Component, }
     OfPool { component: Component, r#use: Use, }
     OfDependency { component: Component, dependency: Dependency, }
+    OfCertificate { certificate: Certificate, }
     OfPublished { outcome: Published, }
     OfQueue { queue: Queue, }
     OfConsumed { queue: Queue, outcome: Consumed, }

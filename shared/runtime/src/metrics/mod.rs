@@ -12,6 +12,7 @@ mod names;
 
 use std::{sync::OnceLock, time::Duration};
 
+use chrono::{DateTime, Utc};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{self, Registry},
@@ -23,9 +24,9 @@ pub use names::{Description, Kind, Metric};
 
 use crate::Clock;
 use labels::{
-    Age, Attempt, Called, Code, Component, Consumed, Delivery, Dependency, Ended, OfAge, OfAttempt, OfBuild, OfCalled,
-    OfComponent, OfConsumed, OfDelivery, OfDependency, OfEnded, OfPool, OfPublished, OfQueue, OfServed, Published,
-    Queue, Rpc, Use,
+    Age, Attempt, Called, Certificate, Code, Component, Consumed, Delivery, Dependency, Ended, OfAge, OfAttempt,
+    OfBuild, OfCalled, OfCertificate, OfComponent, OfConsumed, OfDelivery, OfDependency, OfEnded, OfPool, OfPublished,
+    OfQueue, OfServed, Published, Queue, Rpc, Use,
 };
 
 /// From a quick read to what a caller may wait for: seconds.
@@ -54,6 +55,9 @@ pub struct Metrics {
     watches: Gauge,
     search_timeouts: Counter,
     unanswered: Family<OfAge, Gauge>,
+    audit_unsealed: Fractions<OfComponent>,
+    audit_lost: Counter,
+    certificate_ends: Family<OfCertificate, Gauge>,
     up: Family<OfDependency, Gauge>,
     read: Family<OfComponent, Gauge>,
 }
@@ -109,6 +113,9 @@ impl Metrics {
             watches: register(all, Metric::WatchesOpen, Gauge::default()),
             search_timeouts: register(all, Metric::SearchTimeouts, Counter::default()),
             unanswered: register(all, Metric::Unanswered, Family::default()),
+            audit_unsealed: register(all, Metric::AuditUnsealed, Family::default()),
+            audit_lost: register(all, Metric::AuditLost, Counter::default()),
+            certificate_ends: register(all, Metric::CertificateEnds, Family::default()),
             up: register(all, Metric::DependencyUp, Family::default()),
             read: register(all, Metric::GaugesRead, Family::default()),
             registry,
@@ -229,6 +236,24 @@ impl Metrics {
         self.unanswered.get_or_create(&OfAge { age }).set(whole(conversations));
     }
 
+    /// Notes how old the oldest audit record of a service is that has no seal.
+    pub fn audit_unsealed(&self, component: Component, oldest: Duration) {
+        let labels = OfComponent { component };
+        self.audit_unsealed.get_or_create(&labels).set(oldest.as_secs_f64());
+    }
+
+    /// Notes refused calls that could not be recorded.
+    pub fn audit_lost(&self, calls: u32) {
+        self.audit_lost.inc_by(calls.into());
+    }
+
+    /// Notes when a certificate ends.
+    pub fn certificate_ends(&self, certificate: Certificate, end: DateTime<Utc>) {
+        self.certificate_ends
+            .get_or_create(&OfCertificate { certificate })
+            .set(end.timestamp());
+    }
+
     /// Notes whether something that a service needs answers.
     pub fn dependency(&self, component: Component, dependency: Dependency, up: bool) {
         let labels = OfDependency { component, dependency };
@@ -285,6 +310,9 @@ mod tests {
         metrics.watch_opened();
         metrics.search_timed_out();
         metrics.unanswered(Age::ThreeToSevenDays, 6);
+        metrics.audit_unsealed(component, Duration::from_secs(2));
+        metrics.audit_lost(1);
+        metrics.certificate_ends(Certificate::Served, DateTime::UNIX_EPOCH);
         metrics.dependency(component, Dependency::Broker, false);
         metrics.gauges_read(component);
         let text = metrics.text().unwrap();

@@ -48,6 +48,12 @@ pub enum Metric {
     SearchTimeouts,
     /// Conversations in which a portal user waits for an answer.
     Unanswered,
+    /// The age of the oldest audit record without a seal.
+    AuditUnsealed,
+    /// Refused calls that the audit trail does not have.
+    AuditLost,
+    /// When a certificate of the server ends.
+    CertificateEnds,
     /// Whether something that a service needs answers.
     DependencyUp,
     /// When the gauges that are read from the database were read last.
@@ -86,7 +92,7 @@ const fn describe(
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::BuildInfo,
         Self::ProcessStart,
         Self::RpcServed,
@@ -104,6 +110,9 @@ impl Metric {
         Self::WatchesOpen,
         Self::SearchTimeouts,
         Self::Unanswered,
+        Self::AuditUnsealed,
+        Self::AuditLost,
+        Self::CertificateEnds,
         Self::DependencyUp,
         Self::GaugesRead,
     ];
@@ -118,6 +127,9 @@ impl Metric {
             | Self::RpcCalled
             | Self::PoolConnections
             | Self::PoolLimit
+            | Self::AuditUnsealed
+            | Self::AuditLost
+            | Self::CertificateEnds
             | Self::DependencyUp
             | Self::GaugesRead => self.of_every_service(),
             _ => self.of_messages(),
@@ -125,7 +137,7 @@ impl Metric {
     }
 
     const fn of_every_service(self) -> Description {
-        use Kind::{Gauge, Histogram};
+        use Kind::{Counter, Gauge, Histogram};
         match self {
             Self::BuildInfo => {
                 let labels = &["component", "version"];
@@ -158,6 +170,20 @@ impl Metric {
             Self::PoolLimit => {
                 let help = "The most connections to the database";
                 describe((Gauge, "carepost_pool_limit"), "connections", &["component"], help)
+            }
+            Self::AuditUnsealed => {
+                let help = "Age of the oldest audit record that has no seal; 0 if none has";
+                let name = "carepost_audit_unsealed_seconds";
+                describe((Gauge, name), "seconds", &["component"], help)
+            }
+            Self::AuditLost => {
+                let help = "Refused calls that could not be recorded in the audit trail";
+                describe((Counter, "carepost_audit_refusals_lost"), "calls", &[], help)
+            }
+            Self::CertificateEnds => {
+                let help = "When a certificate of the server ends, in seconds since 1970";
+                let name = "carepost_certificate_ends_seconds";
+                describe((Gauge, name), "seconds", &["certificate"], help)
             }
             Self::DependencyUp => {
                 let help = "Whether something that the service needs answered when it was last asked";

@@ -247,6 +247,11 @@ impl SmtpServer {
         self.shared.mails.borrow().clone()
     }
 
+    /// Forgets all mails: for who sends more of them than are kept.
+    pub fn forget_mails(&self) {
+        self.shared.mails.send_modify(Vec::clear);
+    }
+
     /// Those of [`SmtpServer::mails`] to this address, compared without case.
     #[must_use]
     pub fn mails_to(&self, address: &str) -> Vec<Mail> {
@@ -333,7 +338,12 @@ impl Shared {
 
     /// The acknowledgement did not get out.
     fn mark_unacknowledged(&self, place: usize) {
-        self.mails.send_modify(|mails| mails[place].acknowledged = false);
+        self.mails.send_modify(|mails| {
+            // Gone if all were forgotten meanwhile.
+            if let Some(mail) = mails.get_mut(place) {
+                mail.acknowledged = false;
+            }
+        });
     }
 }
 

@@ -144,6 +144,23 @@ impl TokenIssuer {
             ),
             ("signed with another key", self.forged(organization, person)),
             ("truncated", self.truncated(organization, person)),
+            (
+                "signed with the public key's JSON as a secret",
+                self.signed_with_public_jwk(organization, person),
+            ),
+            ("without a signature", self.without_signature(organization, person)),
+            (
+                "with the algorithm of another kind of key",
+                self.of_another_algorithm(organization, person),
+            ),
+            ("without the id of its key", self.without_key_id(organization, person)),
+            ("without an end", self.without("exp", organization, person)),
+            ("without an issuer", self.without("iss", organization, person)),
+            ("without a subject", self.without("sub", organization, person)),
+            ("without an audience", self.without("aud", organization, person)),
+            ("of an unknown issuer", self.of_another_issuer(organization, person)),
+            ("no token", "not.a.token".to_owned()),
+            ("too long", self.too_long(organization, person)),
         ]
     }
 
@@ -205,6 +222,69 @@ impl TokenIssuer {
         token
     }
 
+    /// With HS256, the JSON of the public key as the shared secret.
+    #[must_use]
+    pub fn signed_with_public_jwk(&self, organization: &str, person: &str) -> String {
+        let jwk = serde_json::to_vec(&self.key.public).expect("a key is JSON");
+        sign(
+            &self.header(Algorithm::HS256),
+            &self.person_claims(organization, person),
+            &EncodingKey::from_secret(&jwk),
+        )
+    }
+
+    /// A good one but for its signature, which is empty.
+    #[must_use]
+    pub fn without_signature(&self, organization: &str, person: &str) -> String {
+        let token = self.person(organization, person);
+        let signed = token.rsplit_once('.').map_or(token.as_str(), |(signed, _)| signed);
+        format!("{signed}.")
+    }
+
+    /// Signed well with a key of another kind, under this key's id.
+    #[must_use]
+    pub fn of_another_algorithm(&self, organization: &str, person: &str) -> String {
+        let other = match self.key.algorithm {
+            Algorithm::EdDSA => Key::es256(),
+            _ => Key::eddsa(),
+        };
+        let header = self.header(other.algorithm);
+        sign(&header, &self.person_claims(organization, person), &other.signing)
+    }
+
+    /// Signed well, but it does not say by which key.
+    #[must_use]
+    pub fn without_key_id(&self, organization: &str, person: &str) -> String {
+        let header = Header::new(self.key.algorithm);
+        sign(&header, &self.person_claims(organization, person), &self.key.signing)
+    }
+
+    /// Signed well, but it lacks a claim.
+    #[must_use]
+    pub fn without(&self, claim: &str, organization: &str, person: &str) -> String {
+        let mut claims = self.person_claims(organization, person);
+        if let Some(claims) = claims.as_object_mut() {
+            claims.remove(claim);
+        }
+        self.custom(&claims)
+    }
+
+    /// Signed well, by somebody whom nobody knows.
+    #[must_use]
+    pub fn of_another_issuer(&self, organization: &str, person: &str) -> String {
+        let mut claims = self.person_claims(organization, person);
+        claims["iss"] = json!("https://elsewhere.example.org");
+        self.custom(&claims)
+    }
+
+    /// Signed well, but longer than a token may be, and short enough for the metadata of a call.
+    #[must_use]
+    pub fn too_long(&self, organization: &str, person: &str) -> String {
+        let mut claims = self.person_claims(organization, person);
+        claims["padding"] = json!("x".repeat(7_000));
+        self.custom(&claims)
+    }
+
     fn shifted(&self, organization: &str, person: &str, seconds: i64) -> String {
         let mut claims = self.person_claims(organization, person);
         for claim in ["iat", "nbf", "exp"] {
@@ -235,26 +315,34 @@ mod tests {
     use super::*;
 
     /// What a service does with a token: the key by its id, the algorithm by the key.
-    fn verify(jwks: &str, token: &str) -> jsonwebtoken::errors::Result<Value> {
+    fn verify(jwks: &str, token: &str) -> Option<Value> {
+        if token.len() > 8_192 {
+            return None;
+        }
         let keys: JwkSet = serde_json::from_str(jwks).unwrap();
-        let key = keys.find(&decode_header(token)?.kid.unwrap()).unwrap();
-        let algorithm = Algorithm::try_from(key.common.key_algorithm.unwrap())?;
+        let key = keys.find(&decode_header(token).ok()?.kid?)?;
+        let algorithm = Algorithm::try_from(key.common.key_algorithm.unwrap()).unwrap();
         let mut validation = Validation::new(algorithm);
         validation.set_audience(&[AUDIENCE]);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
         validation.validate_nbf = true;
-        Ok(decode::<Value>(token, &DecodingKey::from_jwk(key)?, &validation)?.claims)
+        let decoded = decode::<Value>(token, &DecodingKey::from_jwk(key).unwrap(), &validation);
+        decoded.ok().map(|token| token.claims)
     }
+
+    const ISSUER: &str = "https://prairie.example.org";
 
     #[test]
     fn good_tokens_of_every_algorithm_verify_and_bad_ones_do_not() {
         for make in [TokenIssuer::new, TokenIssuer::eddsa, TokenIssuer::rs256] {
-            let issuer = make("https://prairie.example.org");
+            let issuer = make(ISSUER);
             let claims = verify(&issuer.jwks_json(), &issuer.person("prairie", "staff/1")).unwrap();
             assert_eq!((&claims["org"], &claims["sub"]), (&json!("prairie"), &json!("staff/1")));
-            assert_eq!(claims["iss"], "https://prairie.example.org");
+            assert_eq!(claims["iss"], ISSUER);
             for (what, token) in issuer.bad_ones("prairie", "staff/1") {
                 assert!(
-                    verify(&issuer.jwks_json(), &token).is_err(),
+                    verify(&issuer.jwks_json(), &token).is_none(),
                     "{what} {:?}",
                     issuer.key.algorithm
                 );
@@ -264,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_service_has_neither_organization_nor_scope() {
-        let issuer = TokenIssuer::new("cluster");
+        let issuer = TokenIssuer::new(ISSUER);
         let claims = verify(
             &issuer.jwks_json(),
             &issuer.service("system:serviceaccount:emr:backend"),
@@ -277,10 +365,10 @@ mod tests {
     fn a_rotated_issuer_has_another_key_and_both_fit_in_one_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jwks.json");
-        let (old, new) = (TokenIssuer::new("emr"), TokenIssuer::new("emr"));
+        let (old, new) = (TokenIssuer::new(ISSUER), TokenIssuer::new(ISSUER));
         assert_ne!(old.key_id(), new.key_id());
         let both = jwks_json(&[&old, &new]);
-        assert!(verify(&both, &old.service("a")).is_ok() && verify(&both, &new.service("a")).is_ok());
+        assert!(verify(&both, &old.service("a")).is_some() && verify(&both, &new.service("a")).is_some());
         old.write_jwks(&path);
         new.write_jwks(&path);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), new.jwks_json());

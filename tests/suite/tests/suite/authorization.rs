@@ -235,7 +235,11 @@ async fn reflection_needs_a_token_and_health_needs_none() {
         token: Some(suite.people.person("prairie", "staff/1")),
         ..Metadata::default()
     };
-    assert_eq!(refused(&suite, unknown, person).await.0, Code::Unimplemented);
+    let unimplemented = (Code::Unimplemented, "UNIMPLEMENTED".to_owned());
+    assert_eq!(refused(&suite, unknown, person.clone()).await, unimplemented);
+    // An RPC of the suite that this service does not have.
+    let elsewhere = "/carepost.messaging.v2.MessagingService/GetUnreadCount";
+    assert_eq!(refused(&suite, elsewhere, person).await, unimplemented);
     for service in Service::ALL {
         assert!(carepost_suite::clients::is_ready(suite.address(service)).await);
     }

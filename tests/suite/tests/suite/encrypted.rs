@@ -1,9 +1,11 @@
 //! The suite with TLS on every way: between caller and service, among the services, to PostgreSQL, RabbitMQ and the mail
 //! server, each certificate verified, and a certificate asked of each caller.
 
+use std::{fs, path::PathBuf};
+
 use carepost_rpc::connect::{self, ClientTls};
 use carepost_suite::{Plan, Suite, clients, process::Service, wait::LONG};
-use carepost_testkit::{DirectoryFile, Servers, servers::Parts};
+use carepost_testkit::{Authority, DirectoryFile, Servers, servers::Parts};
 use sea_orm::Database;
 
 use crate::traffic::{PRAIRIE, request_id};
@@ -29,8 +31,12 @@ async fn a_message_and_its_email_travel_encrypted_all_the_way() {
     let mails = suite.smtp.wait_for(|mails| !mails.is_empty(), LONG).await;
     assert_eq!(mails.len(), 1, "{}", suite.logs());
 
-    // Who has no certificate, or speaks in the clear, gets no answer.
+    // Who has no certificate, or one of another authority, or speaks in the clear, gets no answer.
     let ca_file = suite.tls.as_ref().and_then(|tls| tls.ca_file.clone());
+    let stranger = ClientTls {
+        identity: Some(of_another_authority(&suite)),
+        ca_file: ca_file.clone(),
+    };
     for service in Service::ALL {
         let nobody = ClientTls {
             ca_file: ca_file.clone(),
@@ -39,6 +45,7 @@ async fn a_message_and_its_email_travel_encrypted_all_the_way() {
         let url = suite.url(service).parse().unwrap();
         assert!(!clients::serves(connect::channel(&url, &nobody).unwrap()).await);
         assert!(!clients::is_ready(suite.address(service)).await);
+        assert!(!clients::serves(connect::channel(&url, &stranger).unwrap()).await);
         assert!(clients::serves(suite.channel(service)).await);
     }
 
@@ -53,4 +60,13 @@ async fn a_message_and_its_email_travel_encrypted_all_the_way() {
             .await
             .is_err()
     );
+}
+
+/// The same name as a good caller's, and a key that fits, but signed by somebody else.
+fn of_another_authority(suite: &Suite) -> (PathBuf, PathBuf) {
+    let (certificate, key) = Authority::generate().sign(&["caller"]);
+    let (pem, private) = (suite.file("stranger.pem"), suite.file("stranger.key"));
+    fs::write(&pem, certificate).unwrap();
+    fs::write(&private, key).unwrap();
+    (pem, private)
 }

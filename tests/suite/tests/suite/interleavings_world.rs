@@ -70,6 +70,33 @@ pub const KINDS: [Kind; 10] = [
     Kind::MessagingDisabled,
 ];
 
+/// A send, or the question whether it may be sent: always in the same words.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    pub is_send: bool,
+    pub is_reply: bool,
+    pub by_portal_user: bool,
+    /// The process of messaging that it is sent to, or of eligibility that is asked.
+    pub through: usize,
+}
+
+impl Probe {
+    /// Any one; so many of a hundred are sends.
+    pub fn any(dice: &mut Dice, sends: u64) -> Self {
+        Self {
+            is_send: dice.percent(sends),
+            is_reply: dice.percent(50),
+            by_portal_user: dice.percent(50),
+            through: dice.below(2),
+        }
+    }
+
+    /// The same through either process.
+    pub fn through_each(self) -> [Self; 2] {
+        [0, 1].map(|through| Self { through, ..self })
+    }
+}
+
 /// Clients of both processes of each service.
 pub struct World {
     eligibility: [EligibilityServiceClient<CallerChannel>; 2],
@@ -101,48 +128,53 @@ impl World {
         }
     }
 
-    /// Asks whether some message may be sent. Gives what was asked, and the answer.
-    pub async fn ask(&self, of: &Relationship, dice: &mut Dice) -> (String, bool) {
-        let through = dice.below(2);
-        let action = dice.one(&[Action::Start, Action::Reply]);
+    /// Asks or sends, and says whether that is or was allowed.
+    pub async fn attempt(&self, of: &Relationship, probe: Probe) -> bool {
+        if probe.is_send {
+            self.send(of, probe).await
+        } else {
+            self.ask(of, probe).await
+        }
+    }
+
+    async fn ask(&self, of: &Relationship, probe: Probe) -> bool {
         let parties = PortalParties {
             staff_id: of.staff.clone(),
             portal_user_id: of.portal_user.clone(),
             chart_id: of.chart.clone(),
-            sent_by_portal_user: dice.percent(50),
+            sent_by_portal_user: probe.by_portal_user,
         };
+        let action = if probe.is_reply { Action::Reply } else { Action::Start };
         let request = CheckEligibilityRequest {
             question: Some(Question {
                 action: action.into(),
                 parties: Some(Parties::Portal(parties)),
             }),
         };
-        let answer = self.eligibility[through].clone().check_eligibility(request).await;
-        let decision = answer.unwrap().into_inner().decision.unwrap();
-        (format!("asked process {through} about {action:?}"), decision.allowed)
+        let mut client = self.eligibility[probe.through].clone();
+        let answer = client.check_eligibility(request).await;
+        answer.unwrap().into_inner().decision.unwrap().allowed
     }
 
-    /// Sends some message. Gives what was sent, and whether it was accepted.
-    pub async fn send(&self, of: &Relationship, dice: &mut Dice) -> (String, bool) {
-        let through = dice.below(2);
+    async fn send(&self, of: &Relationship, probe: Probe) -> bool {
         let [mut from, mut to] = of.people();
-        if dice.percent(50) {
+        if probe.by_portal_user {
             std::mem::swap(&mut from, &mut to);
         }
         let caller = Metadata {
             token: Some(self.tokens[&from].clone()),
             ..Metadata::default()
         };
-        let mut client = MessagingServiceClient::new(InterceptedService::new(self.messaging[through].clone(), caller));
+        let channel = self.messaging[probe.through].clone();
+        let mut client = MessagingServiceClient::new(InterceptedService::new(channel, caller));
         let (body, request_id) = ("How are you?".to_owned(), request_id());
-        if dice.percent(50) {
+        if probe.is_reply {
             let request = ReplyRequest {
                 request_id,
                 conversation_id: of.conversation.clone(),
                 body,
             };
-            let sent = client.reply(request).await.map(drop);
-            return (format!("reply by {from} through process {through}"), accepted(sent));
+            return accepted(client.reply(request).await.map(drop));
         }
         let request = StartConversationRequest {
             request_id,
@@ -151,8 +183,7 @@ impl World {
             subject: "A question".to_owned(),
             body,
         };
-        let sent = client.start_conversation(request).await.map(drop);
-        (format!("start by {from} through process {through}"), accepted(sent))
+        accepted(client.start_conversation(request).await.map(drop))
     }
 
     /// Revokes, or restores what was revoked, and returns when that is acknowledged.

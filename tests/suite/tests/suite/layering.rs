@@ -12,7 +12,8 @@ const PURE: [&str; 10] = [
 /// Only the store knows the database.
 const DATABASE: [&str; 3] = ["sea_orm", "store::entity", "Statement::"];
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+/// Every source below a folder.
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

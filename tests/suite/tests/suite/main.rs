@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod authorization;
 mod commands;
 mod compose;
@@ -20,7 +21,9 @@ mod interleavings;
 mod interleavings_replica;
 mod interleavings_world;
 mod layering;
+mod lifecycle;
 mod limits;
+mod logs;
 mod mail_chaos;
 mod metrics;
 mod outages;
@@ -28,6 +31,7 @@ mod privacy;
 mod real_mail;
 mod reasons;
 mod reply_ability;
+mod restore;
 mod rolling;
 mod rules;
 mod settings;

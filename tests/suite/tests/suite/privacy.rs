@@ -85,14 +85,16 @@ async fn marked_text_names_and_addresses_are_only_where_the_rules_put_them() {
     let events = tap.take().await;
     assert!(events.contains(&conversation), "the events can be read");
     assert_unmarked(&events, "an event on the broker");
+    // They are served as long as the services are.
+    let metrics = scrape::metrics(&suite).await;
     for service in Service::ALL {
         suite.stop(service).await;
     }
-    what_was_told_is_unmarked(&suite, &traces).await;
+    what_was_told_is_unmarked(&suite, &traces, &metrics).await;
 }
 
 /// Logs, traces, the ledger, the emails: all that there is to look at in the end.
-async fn what_was_told_is_unmarked(suite: &Suite, traces: &Receiver) {
+async fn what_was_told_is_unmarked(suite: &Suite, traces: &Receiver, metrics: &str) {
     let logs = suite.logs();
     assert!(logs.contains("answered"), "the services log what they do");
     assert_unmarked(&logs, "a log");
@@ -106,13 +108,19 @@ async fn what_was_told_is_unmarked(suite: &Suite, traces: &Receiver) {
         assert!(traced.await, "{rpc} is not in a trace");
     }
     assert_unmarked(&traces.text(), "a trace");
-    let metrics = scrape::metrics(suite).await;
     assert!(metrics.contains("carepost_rpc_served_seconds_count"), "{metrics}");
-    assert_unmarked(&metrics, "a metric");
+    assert_unmarked(metrics, "a metric");
     for (table, answer) in [("delivery", "taken"), ("attempt", "is busy")] {
         let ledger = whole_table(suite, Service::Notification, table, "t::text").await;
         assert!(ledger.contains(answer), "the server's answers are there");
         assert_unmarked(&ledger, "the ledger");
+    }
+    for service in Service::ALL {
+        for table in ["audit_record", "audit_seal"] {
+            let trail = whole_table(suite, service, table, "t::text").await;
+            assert!(!trail.is_empty(), "{service:?} has a trail");
+            assert_unmarked(&trail, "the audit trail");
+        }
     }
     let mails = suite.smtp.mails().into_iter();
     let mails: Vec<_> = mails.map(|mail| super::story::decoded(&mail.data)).collect();

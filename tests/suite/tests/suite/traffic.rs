@@ -120,13 +120,14 @@ pub async fn deliveries(suite: &Suite, organization: &str) -> Vec<Delivery> {
 
 /// How many rows a table of a service has.
 pub async fn rows(suite: &Suite, service: Service, table: &str) -> i64 {
-    let database = Database::connect(suite.servers.postgres_url(suite.database(service)))
-        .await
-        .unwrap();
-    let statement = Statement::from_string(
-        database.get_database_backend(),
-        format!("SELECT count(*) AS rows FROM {table}"),
-    );
+    let query = format!("SELECT count(*) AS rows FROM {table}");
+    rows_of(suite, suite.database(service), &query).await
+}
+
+/// What a query tells as `rows`, in a database of the suite's server.
+pub async fn rows_of(suite: &Suite, database: &str, query: &str) -> i64 {
+    let database = Database::connect(suite.servers.postgres_url(database)).await.unwrap();
+    let statement = Statement::from_string(database.get_database_backend(), query);
     let rows = database
         .query_one_raw(statement)
         .await

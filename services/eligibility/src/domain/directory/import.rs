@@ -11,8 +11,9 @@ pub const MAX_REFUSALS: usize = 1_000;
 pub const MAX_RESTORED: usize = 1_000;
 /// The most items of one group.
 pub const MAX_GROUP: usize = 512;
-/// The size at which a group is written, in bytes.
-const MAX_GROUP_BYTES: usize = 2 * 1_024 * 1_024;
+/// The size at which a group is written, in bytes. While it is, it takes up to a hundred times as much memory: each entry of a long
+/// list of short ids becomes a row.
+const MAX_GROUP_BYTES: usize = 512 * 1_024;
 
 /// What kind a record is. In the order in which kinds may refer to each other: a record may need one of an earlier kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,12 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
+    /// Whether other records have to refer to records of this kind.
+    #[must_use]
+    pub fn is_referred_to(self) -> bool {
+        matches!(self, Self::Organization | Self::Location)
+    }
+
     /// The kind in a word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -11,7 +11,7 @@ use tonic::Status;
 use super::{
     Directory,
     list::{self, Listing},
-    status,
+    note, note_all, status,
 };
 use crate::{
     domain::directory::{EmrVersion, PatientId, Record, RecordKind},
@@ -43,6 +43,7 @@ pub(super) async fn get(
     let mut violations = Violations::default();
     let id = violations.take("chart_id", ChartId::parse(request.chart_id));
     let id = violations.finish(id)?;
+    note(caller, RecordKind::Chart, id.as_str());
     let found = directory.store.chart(&caller.organization, &id).await;
     let found = found.map_err(|error| status::of_store(&error))?;
     let found = found.ok_or_else(|| not_found("chart"))?;
@@ -92,6 +93,7 @@ pub(super) async fn list(
         .charts(&caller.organization, listing.page(), &filter)
         .await;
     let found = found.map_err(|error| status::of_store(&error))?;
+    note_all(caller, RecordKind::Chart, &found);
     let (charts, next_page_token) = listing.answer(found, convert::chart_record);
     Ok(ListChartsResponse {
         charts,

@@ -96,7 +96,15 @@ impl Import {
             ImportOptions::default()
         };
         let mut run = self.begin(options).await?;
-        let answer = self.import(&mut run, first, options).await;
+        let answer = match self
+            .directory
+            .store
+            .record_begin(self.directory.write(&self.caller))
+            .await
+        {
+            Ok(()) => self.import(&mut run, first, options).await,
+            Err(error) => Err(status::of_store(&error)),
+        };
         let store = &self.directory.store;
         if let Err(error) = store.end_import(&run).await {
             // The lease ends by itself.

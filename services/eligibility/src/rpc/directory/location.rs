@@ -11,7 +11,7 @@ use tonic::Status;
 use super::{
     Directory,
     list::{self, Listing},
-    status,
+    note, note_all, status,
 };
 use crate::{
     domain::directory::{EmrVersion, Record, RecordKind},
@@ -42,6 +42,7 @@ pub(super) async fn get(
     let mut violations = Violations::default();
     let id = violations.take("location_id", LocationId::parse(request.location_id));
     let id = violations.finish(id)?;
+    note(caller, RecordKind::Location, id.as_str());
     let found = directory.store.location(&caller.organization, &id).await;
     let found = found.map_err(|error| status::of_store(&error))?;
     let found = found.ok_or_else(|| not_found("location"))?;
@@ -65,6 +66,7 @@ pub(super) async fn list(
     let listing = violations.finish(listing)?;
     let found = directory.store.locations(&caller.organization, listing.page()).await;
     let found = found.map_err(|error| status::of_store(&error))?;
+    note_all(caller, RecordKind::Location, &found);
     let (locations, next_page_token) = listing.answer(found, convert::location_record);
     Ok(ListLocationsResponse {
         locations,

@@ -11,6 +11,7 @@ mod staff;
 
 use std::{sync::Arc, time::Duration};
 
+use carepost_audit::Subject;
 use carepost_proto::eligibility::v1::{
     DeleteChartRequest, DeleteChartResponse, DeleteLocationRequest, DeleteLocationResponse, DeleteOrganizationRequest,
     DeleteOrganizationResponse, DeletePortalUserRequest, DeletePortalUserResponse, DeleteStaffRequest,
@@ -35,7 +36,7 @@ use crate::{
         directory::{EmrVersion, Entry, Incoming, Record, RecordKind},
         version::Written,
     },
-    store::{Store, Write},
+    store::{Listed, Store, Write, kind_word},
 };
 
 /// How many imports a process takes at once: each writes as fast as the database takes it.
@@ -81,11 +82,13 @@ impl Directory {
             organization: &caller.organization,
             actor: &caller.actor,
             now: self.clock.now(),
+            occasion: &caller.occasion,
         }
     }
 
     /// Puts one record, as every Put does.
     async fn put(&self, caller: &Caller, record: Record, version: EmrVersion) -> Result<Written, Status> {
+        note(caller, record.kind(), record.id());
         let entry = Entry::Record(Incoming::new(record, Some(version)));
         let verdicts = self.store.write_entries(self.write(caller), &[&entry]).await;
         let verdict = verdicts.map_err(|error| status::of_store(&error))?.pop();
@@ -103,11 +106,22 @@ impl Directory {
         id: &str,
         version: EmrVersion,
     ) -> Result<Written, Status> {
+        note(caller, kind, id);
         let deleted = self.store.delete(self.write(caller), kind, id, version).await;
         deleted
             .map_err(|error| status::of_store(&error))?
             .map_err(status::of_delete)
     }
+}
+
+/// Notes for the audit trail that a call is about a record.
+fn note(caller: &Caller, kind: RecordKind, id: &str) {
+    caller.occasion.note_all(Subject::named(kind_word(kind), id));
+}
+
+/// Notes that the records of a page are shown.
+fn note_all<T>(caller: &Caller, kind: RecordKind, found: &Listed<T>) {
+    found.records.iter().for_each(|kept| note(caller, kind, &kept.id));
 }
 
 #[derive(Debug, thiserror::Error)]

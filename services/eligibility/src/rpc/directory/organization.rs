@@ -10,7 +10,7 @@ use tonic::Status;
 use super::{
     Directory,
     list::{self, Listing},
-    status,
+    note, note_all, status,
 };
 use crate::{
     domain::directory::{EmrVersion, Record, RecordKind},
@@ -38,6 +38,7 @@ pub(super) async fn get(
     caller: &Caller,
     GetOrganizationRequest {}: GetOrganizationRequest,
 ) -> Result<GetOrganizationResponse, Status> {
+    note(caller, RecordKind::Organization, caller.organization.as_str());
     let found = directory.store.organization(&caller.organization).await;
     let found = found.map_err(|error| status::of_store(&error))?;
     let found = found.ok_or_else(|| not_found("organization"))?;
@@ -64,6 +65,7 @@ pub(super) async fn list(
         .organizations(&caller.organization, listing.page())
         .await;
     let found = found.map_err(|error| status::of_store(&error))?;
+    note_all(caller, RecordKind::Organization, &found);
     let (organizations, next_page_token) = listing.answer(found, convert::organization_record);
     Ok(ListOrganizationsResponse {
         organizations,

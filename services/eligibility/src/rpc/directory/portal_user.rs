@@ -11,7 +11,7 @@ use tonic::Status;
 use super::{
     Directory,
     list::{self, Listing},
-    status,
+    note, note_all, status,
 };
 use crate::{
     domain::directory::{EmrVersion, Record, RecordKind},
@@ -43,6 +43,7 @@ pub(super) async fn get(
     let mut violations = Violations::default();
     let id = violations.take("portal_user_id", PortalUserId::parse(request.portal_user_id));
     let id = violations.finish(id)?;
+    note(caller, RecordKind::PortalUser, id.as_str());
     let found = directory.store.portal_user(&caller.organization, &id).await;
     let found = found.map_err(|error| status::of_store(&error))?;
     let found = found.ok_or_else(|| not_found("portal user"))?;
@@ -86,6 +87,7 @@ pub(super) async fn list(
         .portal_users(&caller.organization, listing.page(), &filter)
         .await;
     let found = found.map_err(|error| status::of_store(&error))?;
+    note_all(caller, RecordKind::PortalUser, &found);
     let (portal_users, next_page_token) = listing.answer(found, convert::portal_user_record);
     Ok(ListPortalUsersResponse {
         portal_users,

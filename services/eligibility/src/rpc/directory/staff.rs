@@ -11,7 +11,7 @@ use tonic::Status;
 use super::{
     Directory,
     list::{self, Listing},
-    status,
+    note, note_all, status,
 };
 use crate::{
     domain::directory::{EmrVersion, Record, RecordKind},
@@ -43,6 +43,7 @@ pub(super) async fn get(
     let mut violations = Violations::default();
     let id = violations.take("staff_id", StaffId::parse(request.staff_id));
     let id = violations.finish(id)?;
+    note(caller, RecordKind::Staff, id.as_str());
     let found = directory.store.staff(&caller.organization, &id).await;
     let found = found.map_err(|error| status::of_store(&error))?;
     let found = found.ok_or_else(|| not_found("member of staff"))?;
@@ -79,6 +80,7 @@ pub(super) async fn list(
         .list_staff(&caller.organization, listing.page(), &filter)
         .await;
     let found = found.map_err(|error| status::of_store(&error))?;
+    note_all(caller, RecordKind::Staff, &found);
     let (staff, next_page_token) = listing.answer(found, convert::staff_record);
     Ok(ListStaffResponse { staff, next_page_token })
 }

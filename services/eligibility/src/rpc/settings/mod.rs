@@ -43,6 +43,7 @@ impl Administration {
             organization: &caller.organization,
             actor: &caller.actor,
             now: self.clock.now(),
+            occasion: &caller.occasion,
         }
     }
 }

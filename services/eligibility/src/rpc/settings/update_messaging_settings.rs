@@ -5,7 +5,10 @@ use carepost_rpc::{Caller, Violations};
 use tonic::Status;
 
 use super::{Administration, convert, etag, told};
-use crate::store::Chosen;
+use crate::{
+    domain::directory::RecordKind,
+    store::{Chosen, subject},
+};
 
 pub(super) async fn handle(
     administration: &Administration,
@@ -24,15 +27,17 @@ pub(super) async fn handle(
     };
     let etag = etag(&mut violations, request.etag);
     let (location, (setting, etag)) = violations.finish(location.zip(setting.zip(etag)))?;
+    let write = administration.write(caller);
+    let place = location.as_ref().map(|id| id.as_str()).unwrap_or_default();
+    caller
+        .occasion
+        .note_all(subject(write, RecordKind::MessagingSettings, place));
     let chosen = Chosen {
         location: location.as_ref(),
         setting,
         etag,
     };
-    let held = administration
-        .store
-        .update_messaging_settings(administration.write(caller), chosen)
-        .await;
+    let held = administration.store.update_messaging_settings(write, chosen).await;
     let held = told(held)?;
     Ok(UpdateMessagingSettingsResponse {
         settings: held.set.map(convert::messaging_message),

@@ -1,5 +1,6 @@
 //! A send on `PostgreSQL`: one statement, which is one transaction and one round trip.
 
+use carepost_audit::{Subject, Told};
 use carepost_broker::trace::TraceHeaders;
 use carepost_identity::PersonId;
 use chrono::{DateTime, Utc};
@@ -27,7 +28,8 @@ struct Row {
 /// What both kinds of send end with. They have the common table expressions `conv` (sequence, sent_at, participants) and `boxes`
 /// (person, unread, revision, conversation_unread of the sender in `own`), and the parameters $1 organization, $2 conversation,
 /// $3 sender, $4 sent via, $5 message, $6 body, $7 rpc, $8 request id, $9 digest, $10 event, $11 payload, $12 and $13 trace,
-/// $14 now, $15 and $16 the body as it is searched.
+/// $14 now, $15 and $16 the body as it is searched, $17 to $24 the audit record: its id, actor, relaying service, origin, action,
+/// subjects, call and trace.
 ///
 /// The constants are one statement because they are one transaction: a macro joins them when the program is built.
 macro_rules! send {
@@ -47,6 +49,11 @@ macro_rules! send {
                     (id, organization, kind, payload, traceparent, tracestate, created_at)
                 SELECT $10, $1, 'message.sent', $11, $12, $13, conv.sent_at FROM conv
             ),
+            audit AS (
+                INSERT INTO audit_record
+                    (organization, recorded_at, id, actor, via, origin, action, subjects, outcome, request_id, trace_id, count)
+                SELECT $1, $14, $17, $18, $19, $20, $21, $22, 'OK', $23, $24, 1 FROM conv
+            ),
             req AS (
                 INSERT INTO request
                     (organization, person, rpc, request_id, digest, conversation_id, message_id, sequence,
@@ -61,23 +68,25 @@ macro_rules! send {
     };
 }
 
-/// $17 and $18: persons and their names; $19 kind, $20 chart, $21 patient's name, $22 subject; $23 to $25: participants and heading
+/// Mailboxes are locked bytewise by person, as a reply does: parameters have the language of the database, columns do not.
+///
+/// $25 and $26: persons and their names; $27 kind, $28 chart, $29 patient's name, $30 subject; $31 to $33: participants and heading
 /// as they are searched.
 const START: &str = send!(
     "parties AS (
-        SELECT * FROM unnest($17::text[], $18::text[]) AS party (person, display_name)
+        SELECT * FROM unnest($25::text[], $26::text[]) AS party (person, display_name)
     ),
     conv AS (
         INSERT INTO conversation
             (organization, id, kind, chart_id, patient_name, subject, created_at, last_message_at, last_sequence,
              participants, folded, symbols)
-        VALUES ($1, $2, $19, $20, $21, $22, $14, $14, 1, $23, $24, $25)
+        VALUES ($1, $2, $27, $28, $29, $30, $14, $14, 1, $31, $32, $33)
         RETURNING last_sequence AS sequence, last_message_at AS sent_at, participants
     ),
     own AS (SELECT 0::bigint AS conversation_unread),
     boxes AS (
         INSERT INTO mailbox AS m (organization, person, unread, revision)
-        SELECT $1, person, CASE WHEN person = $3 THEN 0 ELSE 1 END, 1 FROM parties ORDER BY person
+        SELECT $1, person, CASE WHEN person = $3 THEN 0 ELSE 1 END, 1 FROM parties ORDER BY person COLLATE \"C\"
         ON CONFLICT (organization, person)
         DO UPDATE SET unread = m.unread + excluded.unread, revision = m.revision + 1
         RETURNING m.person, m.unread, m.revision
@@ -152,7 +161,7 @@ pub(super) async fn start(
         heading.text.folded.into(),
         heading.text.symbols.into(),
     ]);
-    send(database, START, values).await
+    send(database, write, START, values).await
 }
 
 pub(super) async fn reply(
@@ -162,13 +171,19 @@ pub(super) async fn reply(
     conversation: Uuid,
     message: NewMessage,
 ) -> Result<Sent, StoreError> {
-    send(database, REPLY, common(write, request, conversation, message)).await
+    send(database, write, REPLY, common(write, request, conversation, message)).await
 }
 
-async fn send(database: &DatabaseConnection, sql: &'static str, values: Vec<Value>) -> Result<Sent, StoreError> {
+async fn send(
+    database: &DatabaseConnection,
+    write: Write<'_>,
+    sql: &'static str,
+    values: Vec<Value>,
+) -> Result<Sent, StoreError> {
     let statement = Statement::from_sql_and_values(database.get_database_backend(), sql, values);
     let row = Row::find_by_statement(statement).one(database).await?;
     let row = row.ok_or(StoreError::Corrupt("conversation"))?;
+    write.occasion.tell(Told::Changed);
     let mailbox = Mailbox {
         unread: row.unread,
         revision: row.revision,
@@ -180,12 +195,13 @@ async fn send(database: &DatabaseConnection, sql: &'static str, values: Vec<Valu
     })
 }
 
-/// The parameters $1 to $16.
+/// The parameters $1 to $24.
 fn common(write: Write<'_>, request: RequestKey<'_>, conversation: Uuid, message: NewMessage) -> Vec<Value> {
     let text = Searched::of_body(&message.body);
     let trace = TraceHeaders::current();
     let via = write.actor.service().map(ToString::to_string);
     let event: Option<Uuid> = message.event.event_id.parse().ok();
+    let record = write.record([Subject::conversation(conversation), Subject::message(message.id)]);
     vec![
         write.organization.as_str().into(),
         conversation.into(),
@@ -203,5 +219,13 @@ fn common(write: Write<'_>, request: RequestKey<'_>, conversation: Uuid, message
         write.now.into(),
         text.folded.into(),
         text.symbols.into(),
+        record.id.into(),
+        record.actor.into(),
+        record.via.into(),
+        record.origin.into(),
+        record.action.into(),
+        record.subjects.into(),
+        record.request_id.into(),
+        record.trace_id.into(),
     ]
 }

@@ -1,5 +1,6 @@
 //! A send on `SQLite`: a transaction that has the one write lock from its start, so that what it reads stays true.
 
+use carepost_audit::{Subject, Told, insert};
 use carepost_broker::{event::Event, outbox, trace::TraceHeaders};
 use carepost_runtime::database::begin;
 use chrono::{DateTime, Utc};
@@ -71,6 +72,7 @@ pub(super) async fn start(
     };
     sending.write_message(&new.message, sent, 0).await?;
     transaction.commit().await?;
+    write.occasion.tell(Told::Changed);
     Ok(sent)
 }
 
@@ -109,6 +111,7 @@ pub(super) async fn reply(
     };
     sending.write_message(&message, sent, own_unread).await?;
     transaction.commit().await?;
+    write.occasion.tell(Told::Changed);
     Ok(sent)
 }
 
@@ -211,6 +214,9 @@ impl Sending<'_> {
             mailbox: sent.mailbox,
             at: sent.at,
         };
-        request::remember(self.transaction, organization, &new.sender, self.key, &answered).await
+        request::remember(self.transaction, organization, &new.sender, self.key, &answered).await?;
+        let more = [Subject::conversation(self.conversation), Subject::message(new.id)];
+        insert(self.transaction, &[self.write.record(more)]).await?;
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use carepost_audit::Occasion;
 use carepost_folding::fold;
 use carepost_identity::{Actor, ChartId, OrganizationId, PersonId};
 use carepost_messaging::{
@@ -154,7 +155,8 @@ impl World {
             .unwrap();
         for store in &self.stores {
             let actor = Actor::Person(sender.clone());
-            let write = self.write(&actor, made);
+            let occasion = Occasion::own(made.event, "test");
+            let write = self.write(&actor, &occasion, made);
             let done = store.start(write, key(&made.message.to_string()), new.clone()).await;
             done.unwrap();
         }
@@ -185,7 +187,8 @@ impl World {
         let message = thread.reply(&self.organization, sender.clone(), body, made);
         for store in &self.stores {
             let actor = Actor::Person(sender.clone());
-            let write = self.write(&actor, made);
+            let occasion = Occasion::own(made.event, "test");
+            let write = self.write(&actor, &occasion, made);
             store
                 .reply(write, key(&made.message.to_string()), thread.id, message.clone())
                 .await
@@ -193,11 +196,12 @@ impl World {
         }
     }
 
-    fn write<'a>(&'a self, actor: &'a Actor, made: Made) -> Write<'a> {
+    fn write<'a>(&'a self, actor: &'a Actor, occasion: &'a Occasion, made: Made) -> Write<'a> {
         Write {
             organization: &self.organization,
             actor,
             now: made.now,
+            occasion,
         }
     }
 

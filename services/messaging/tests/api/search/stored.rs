@@ -129,6 +129,7 @@ async fn a_new_name_is_found_and_the_old_one_no_more(column: Column) {
         organization: &organization,
         actor: &Actor::Service(ServiceName::parse("messaging").unwrap()),
         now: carepost_runtime::Clock::system().now(),
+        occasion: &carepost_audit::Occasion::own(uuid::Uuid::nil(), "test"),
     };
     let store = Store::new(database.clone());
     store.rename(write, uuid::Uuid::from_u128(7), &names).await.unwrap();

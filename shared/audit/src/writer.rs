@@ -1,0 +1,139 @@
+//! Writes what a process was asked to show and what it refused: what has gathered, in one statement.
+
+use std::{sync::Arc, time::Duration};
+
+use carepost_runtime::{Clock, DatabaseFault};
+use sea_orm::DatabaseConnection;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    record::Record,
+    refusals::{self, Refusals},
+    store,
+    trail::{Trail, Waiting},
+};
+
+/// How many records are written at once.
+const BATCH: usize = 256;
+/// How many readings wait at most: more than a server has places for calls.
+const QUEUE: usize = 16_384;
+/// How long refusals are gathered.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long refusals wait after they could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long one statement may take, whatever the database itself allows.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Writes what comes along a [`Trail`]. A process has one for each database.
+#[derive(Debug)]
+pub struct Writer {
+    database: DatabaseConnection,
+    readings: mpsc::Receiver<Waiting>,
+    refusals: Arc<Refusals>,
+}
+
+impl Writer {
+    /// A writer, and the way to it.
+    #[must_use]
+    pub fn new(database: DatabaseConnection, clock: Clock) -> (Trail, Self) {
+        let (sender, readings) = mpsc::channel(QUEUE);
+        let refusals = Arc::new(Refusals::default());
+        let trail = Trail {
+            readings: sender,
+            refusals: Arc::clone(&refusals),
+            clock,
+        };
+        let writer = Self {
+            database,
+            readings,
+            refusals,
+        };
+        (trail, writer)
+    }
+
+    /// Works until nobody can come along the trail any more, or `linger` has passed since the process began to stop: calls under
+    /// way then still end. Writes what is left before it ends.
+    pub async fn run(mut self, stopping: CancellationToken, linger: Duration) {
+        let over = async {
+            stopping.cancelled().await;
+            sleep(linger).await;
+        };
+        tokio::pin!(over);
+        let refusals = Arc::clone(&self.refusals);
+        let mut batch = Vec::new();
+        let mut due: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                read = self.readings.recv_many(&mut batch, BATCH) => {
+                    if read == 0 {
+                        break;
+                    }
+                    self.write_readings(&mut batch).await;
+                }
+                () = refusals.came.notified(), if due.is_none() => due = Some(Instant::now() + GATHER),
+                () = at(due) => due = self.write_refusals().await,
+                () = &mut over => break,
+            }
+        }
+        self.end().await;
+    }
+
+    async fn write_readings(&self, batch: &mut Vec<Waiting>) {
+        let (records, waiting): (Vec<_>, Vec<_>) = batch.drain(..).map(|one| (one.record, one.written)).unzip();
+        match self.write(&records).await {
+            Ok(()) => {
+                for written in waiting {
+                    // Fails if nobody waits for it any more.
+                    let _ = written.send(());
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, readings = records.len(), "calls are refused: the audit trail cannot be written");
+            }
+        }
+    }
+
+    /// Writes refusals, and tells when to do so again.
+    async fn write_refusals(&self) -> Option<Instant> {
+        let records = self.refusals.take(BATCH);
+        if records.is_empty() {
+            return None;
+        }
+        match self.write(&records).await {
+            Ok(()) => Some(Instant::now()),
+            Err(error) => {
+                tracing::warn!(%error, kinds = records.len(), "refused calls wait to be recorded");
+                self.refusals.put_back(records);
+                Some(Instant::now() + RETRY)
+            }
+        }
+    }
+
+    async fn end(self) {
+        loop {
+            let records = self.refusals.take(BATCH);
+            if records.is_empty() {
+                return;
+            }
+            if self.write(&records).await.is_err() {
+                records.iter().for_each(refusals::lose);
+            }
+        }
+    }
+
+    async fn write(&self, records: &[Record]) -> Result<(), DatabaseFault> {
+        let written = timeout(PATIENCE, store::insert(&self.database, records)).await;
+        Ok(written.map_err(|_| DatabaseFault::Unavailable)??)
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
