@@ -107,8 +107,10 @@ async fn unusable_settings_are_told_all_at_once_before_anything_starts() {
         let output = run(&[command], &config).await;
         assert_eq!(output.status.code(), Some(78));
         let told = String::from_utf8(output.stderr).unwrap();
-        for key in ["database.url:", "broker.url:", "mail.url:", "mail.from:", "mail.poll:"] {
-            assert!(told.contains(key), "{key} in {told}");
+        assert!(told.contains("database.url:"), "{told}");
+        // What brings the schema up needs the database alone.
+        for key in ["broker.url:", "mail.url:", "mail.from:", "mail.poll:"] {
+            assert_eq!(told.contains(key), command != "migrate", "{command}: {key} in {told}");
         }
     }
 }
