@@ -113,6 +113,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// List the events that no service can make sense of, and send them back.
     Deadletters(commands::deadletters::DeadlettersArgs),
+    /// Verify the audit trails, and export them.
+    Audit(commands::audit::AuditArgs),
     /// What is asked of a running suite.
     #[command(flatten)]
     Client(ClientCommand),

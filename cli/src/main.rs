@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Run(args) => block_on(run::run(&globals, &args)),
         Command::Demo(args) => block_on(demo::run(&globals, &args)),
         Command::Deadletters(args) => block_on(commands::deadletters::run(&globals, paint(&globals), args)),
+        Command::Audit(args) => block_on(commands::audit::run(&globals, paint(&globals), args)),
         Command::Client(command) => block_on(client(&globals, command)),
     };
     ExitCode::from(match done {

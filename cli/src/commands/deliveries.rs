@@ -187,7 +187,7 @@ async fn find(context: &Context, args: &DeliveriesArgs) -> Result<Report, Failur
 }
 
 /// A time as people write it.
-fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+pub(super) fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
     }

@@ -17,6 +17,7 @@ use crate::{
 };
 
 pub mod archive;
+pub mod audit;
 pub mod badge;
 pub mod compose;
 pub mod deadletters;

@@ -72,6 +72,11 @@ impl Files {
         location("sqlite", &self.0.join("broker.db"))
     }
 
+    /// The database of a service, if it is there.
+    pub fn existing_database_url(&self, service: &str) -> String {
+        location("sqlite", &self.0.join(format!("{service}.db"))) + "?mode=rw"
+    }
+
     /// Settings of eligibility.
     pub fn eligibility(&self, listen: SocketAddr) -> String {
         self.common("eligibility", listen) + &self.broker()

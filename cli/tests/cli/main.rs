@@ -6,6 +6,7 @@
     reason = "a test that cannot be set up fails loudly"
 )]
 
+mod audit;
 mod bad_input;
 mod deadletters;
 mod deliveries;
