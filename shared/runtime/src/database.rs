@@ -13,7 +13,11 @@ use sea_orm::{
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use url::Url;
 
-use crate::{Backoff, settings::Reader};
+use crate::{
+    Backoff,
+    schema::{self, Schema},
+    settings::Reader,
+};
 
 /// How long a writer waits for another one; `SQLite` has one at a time.
 const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -102,55 +106,62 @@ pub enum DatabaseError {
     /// It does not answer, or refuses.
     #[error("the database cannot be used: {0}")]
     Unusable(#[from] DbErr),
-    /// Its schema is not this version's.
+    /// It lacks migrations of this version.
     #[error("the database lacks {0} migrations: run `migrate` first")]
     NotMigrated(usize),
-    /// A newer version has migrated it. What that changed is not known here, so nothing is tried.
+    /// A newer version has migrated it, and changed what this version needs, or may have. So nothing is tried.
     #[error("the database is newer than this program: it has {0} migrations that are not known here")]
     Newer(usize),
 }
 
-/// Connects, and sees that the schema is this version's.
+/// Connects, and sees that this version can work with the schema: it lacks nothing, and what a newer version did to it was
+/// only to add to it (its migrations say so in their names; `docs/operations.md` has the rule).
 ///
 /// # Errors
-/// If the database does not answer within 30 seconds, lacks migrations, or is newer than this program.
+/// If the database does not answer within 30 seconds, lacks migrations, or is newer than this program in another way.
 pub async fn connect<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<DatabaseConnection, DatabaseError> {
     let database = patiently(settings.options(Some(settings.statement_timeout))).await?;
     // It only looks: a service need not be able to make tables.
-    match pending::<M>(&database).await? {
-        0 => Ok(database),
-        pending => Err(DatabaseError::NotMigrated(pending)),
+    match schema::<M>(&database).await? {
+        Schema::Same => Ok(database),
+        Schema::Expanded(migrations) => {
+            tracing::warn!(
+                migrations,
+                "the database was migrated by a newer version, which left to this one what it needs"
+            );
+            Ok(database)
+        }
+        Schema::Older(pending) => Err(DatabaseError::NotMigrated(pending)),
+        Schema::Newer(migrations) => Err(DatabaseError::Newer(migrations)),
     }
 }
 
-/// How many migrations the database lacks, by looking alone.
-async fn pending<M: MigratorTrait>(database: &DatabaseConnection) -> Result<usize, DatabaseError> {
+/// What the schema is to this version, by looking alone.
+async fn schema<M: MigratorTrait>(database: &DatabaseConnection) -> Result<Schema, DatabaseError> {
     let table = M::migration_table_name().to_string();
     let known: BTreeSet<_> = M::migrations().iter().map(|one| one.name().to_owned()).collect();
     if !SchemaManager::new(database).has_table(&table).await? {
-        return Ok(known.len());
+        return Ok(Schema::Older(known.len()));
     }
     let query = format!("SELECT version FROM {table}");
     let rows = database
         .query_all_raw(Statement::from_string(database.get_database_backend(), query))
         .await?;
     let applied: Result<BTreeSet<String>, _> = rows.iter().map(|row| row.try_get("", "version")).collect();
-    let applied = applied?;
-    match applied.difference(&known).count() {
-        0 => Ok(known.difference(&applied).count()),
-        newer => Err(DatabaseError::Newer(newer)),
-    }
+    Ok(schema::compare(&applied?, &known))
 }
 
 /// Brings the database to this version's schema.
 ///
 /// # Errors
-/// If the database does not answer within 30 seconds, is newer than this program (then nothing is changed), or a migration
-/// fails.
+/// If the database does not answer within 30 seconds, is newer than this program in whatever way (then nothing is changed),
+/// or a migration fails.
 pub async fn migrate<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<(), DatabaseError> {
     // A migration may take its time.
     let database = patiently(settings.options(None)).await?;
-    pending::<M>(&database).await?;
+    if let Schema::Expanded(migrations) | Schema::Newer(migrations) = schema::<M>(&database).await? {
+        return Err(DatabaseError::Newer(migrations));
+    }
     M::up(&database, None).await?;
     Ok(database.close().await?)
 }

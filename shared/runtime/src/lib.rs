@@ -17,6 +17,7 @@ pub mod tls;
 mod clock;
 mod database_fault;
 mod ids;
+mod schema;
 
 pub use clock::Clock;
 pub use database_fault::DatabaseFault;

@@ -81,3 +81,26 @@ fn services_know_each_other_by_their_protos_alone() {
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }
+
+#[test]
+fn a_migration_says_whether_an_older_version_can_run_beside_it() {
+    // Those of the first version: nothing older runs beside it.
+    let first = [("eligibility", 7), ("messaging", 8), ("notification", 4)];
+    for (service, first) in first {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
+        let names: Vec<_> = sources(&root.join(service).join("migration/src"))
+            .iter()
+            .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
+            .filter(|name| name.starts_with("m0"))
+            .collect();
+        assert!(names.len() >= first, "{names:?}");
+        for name in names {
+            let (number, kind) = name.split_once('_').unwrap();
+            let says = ["expand_", "contract_"].iter().any(|word| kind.starts_with(word));
+            assert!(
+                number[1..].parse::<usize>().unwrap() <= first || says,
+                "{service}: {name}"
+            );
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! How a service starts, and what its probes tell.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     process::{Command, Output},
 };
@@ -12,10 +12,10 @@ use carepost_suite::{
     scrape,
     wait::{LONG, until},
 };
-use carepost_testkit::Servers;
+use carepost_testkit::{DirectoryFile, Servers};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 
-use crate::traffic::rows_of;
+use crate::traffic::{PRAIRIE, begin, reply, rows_of, settle};
 
 async fn connect(servers: &Servers, database: &str) -> DatabaseConnection {
     Database::connect(servers.postgres_url(database)).await.unwrap()
@@ -121,5 +121,63 @@ async fn a_schema_that_is_not_this_versions_is_refused_and_left_as_it_is() {
         }
         assert_eq!(rows_of(&suite, &name, tables).await, made);
         suite.servers.drop_database(&name).await;
+    }
+}
+
+/// What a newer version may do to a database while this one still runs on it: each table has one column more, there is a new
+/// table, and a migration that says so.
+const EXPANSION: &str = "
+    DO $$
+    DECLARE name text;
+    BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations' LOOP
+            EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_newer_version integer NOT NULL DEFAULT 7', name);
+        END LOOP;
+    END $$;
+    CREATE TABLE of_a_newer_version (id bigint PRIMARY KEY);
+    INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_expand_everything', 0);
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_runs_and_starts_beside_a_newer_one_that_only_added() {
+    let suite = Suite::start("expanded").await;
+    suite.import(&DirectoryFile::prairie()).await;
+    let conversation = begin(&suite, PRAIRIE).await;
+    let mut accepted = BTreeSet::new();
+    let mut write = async || {
+        for from in [PRAIRIE.staff, PRAIRIE.portal_user] {
+            accepted.insert(reply(&suite, PRAIRIE, &conversation, from, "How are you today?").await);
+        }
+    };
+    write().await;
+    for service in Service::ALL {
+        let database = connect(&suite.servers, suite.database(service)).await;
+        database.execute_unprepared(EXPANSION).await.unwrap();
+        database.close().await.unwrap();
+    }
+    // As pods of the older version during a rollout,
+    write().await;
+    // and as those that are started anew then, or come back when it is undone.
+    for service in Service::ALL {
+        assert_eq!(suite.stop(service).await, Some(0));
+    }
+    for service in Service::ALL {
+        suite.start_service(service).await;
+    }
+    write().await;
+    settle(&suite, PRAIRIE, &conversation, &accepted).await;
+
+    // The older version's own migration has nothing to do there.
+    for service in Service::ALL {
+        let url = suite.servers.postgres_url(suite.database(service));
+        let refused = run(
+            &[service.name(), "migrate"],
+            BTreeMap::from([("CAREPOST_DATABASE__URL", url)]),
+        );
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(
+            told(&refused).contains("the database is newer than this program"),
+            "{refused:?}"
+        );
     }
 }
