@@ -67,10 +67,10 @@ docs: ## Write the pages that are made from the code, and the reference of the A
 	mv $(TARGET)/docs/configuration.md docs/configuration.md
 	cargo run --quiet --package carepost-suite --bin pages -- api > $(TARGET)/docs/api.html
 
-bench: ## Measure a reply through the whole path beside the raw limits of this machine.
+bench: ## Measure a reply through the whole path beside the raw limits of this machine (PART=overload and others: docs/benchmarks.md).
 	cargo build --release --package carepost-bench --package carepost-suite --bin carepost-bench --bin suite-service
 	cargo build --package carepost-testkit --bin carepost-testkit
-	trap '$(TESTKIT) down --name bench' EXIT; $(TESTKIT) up --name bench; $(TARGET)/release/carepost-bench
+	trap '$(TESTKIT) down --name bench' EXIT; $(TESTKIT) up --name bench; $(TARGET)/release/carepost-bench $(PART)
 
 services-up: ## Start the PostgreSQL and RabbitMQ of the tests, for work in between.
 	cargo run --quiet --package carepost-testkit -- up
