@@ -158,7 +158,7 @@ impl Sealer {
         if records.is_empty() {
             return Ok(None);
         }
-        let last = store::last_seal(&tx, organization).await?;
+        let last = store::last_seal(&*tx, organization).await?;
         let (before, head) = last.map_or((0, Hash::GENESIS), |seal| (seal.number, seal.head));
         let number = before + 1;
         let hashes: Vec<_> = records

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carepost_runtime::{Clock, DatabaseFault};
+use carepost_runtime::{Clock, DatabaseFault, database::turn};
 use sea_orm::DatabaseConnection;
 use tokio::{
     sync::mpsc,
@@ -126,7 +126,11 @@ impl Writer {
     }
 
     async fn write(&self, records: &[Record]) -> Result<(), DatabaseFault> {
-        let written = timeout(PATIENCE, store::insert(&self.database, records)).await;
+        let write = async {
+            let _turn = turn(&self.database).await?;
+            store::insert(&self.database, records).await
+        };
+        let written = timeout(PATIENCE, write).await;
         Ok(written.map_err(|_| DatabaseFault::Unavailable)??)
     }
 }

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement,
     sqlx::{
         self, Connection as _, PgConnection,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -13,6 +12,7 @@ use sea_orm::{
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use url::Url;
 
+pub use crate::turn::{Turn, Writing, begin, turn};
 use crate::{
     Backoff,
     schema::{self, Schema},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a writer waits for another one; `SQLite` has one at a time.
-const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Settings of the database.
 #[derive(Clone)]
@@ -198,17 +198,4 @@ pub async fn answers(database: &DatabaseConnection) -> bool {
         tokio::time::timeout(Duration::from_secs(2), database.ping()).await,
         Ok(Ok(()))
     )
-}
-
-/// Begins a transaction that will write. `SQLite` takes its one write lock at once, since a reader that starts to write later
-/// may find that it cannot any more; `PostgreSQL` does what it always does.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
-    };
-    database.begin_with_options(options).await
 }

@@ -18,6 +18,7 @@ mod clock;
 mod database_fault;
 mod ids;
 mod schema;
+mod turn;
 
 pub use clock::Clock;
 pub use database_fault::DatabaseFault;

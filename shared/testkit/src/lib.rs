@@ -14,6 +14,7 @@
 )]
 
 pub mod authority;
+pub mod column;
 pub mod directory_file;
 pub mod ports;
 pub mod postfix;
@@ -24,6 +25,7 @@ pub mod tokens;
 pub mod vectors;
 
 pub use authority::Authority;
+pub use column::Column;
 pub use directory_file::DirectoryFile;
 pub use proxy::TcpProxy;
 pub use servers::Servers;

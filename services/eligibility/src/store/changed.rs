@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use carepost_broker::{event::Event, outbox, trace::TraceHeaders};
 use carepost_identity::OrganizationId;
 use carepost_proto::event::v1::DirectoryChanged;
-use carepost_runtime::Ids;
+use carepost_runtime::{Ids, database::Writing};
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
-use sea_orm::DatabaseTransaction;
 
 use super::{Store, StoreError, Write, trail};
 use crate::domain::directory::{Entry, RecordKind};
@@ -83,19 +82,14 @@ fn event(organization: &OrganizationId, now: DateTime<Utc>, records: &[(Kind, St
 impl Store {
     /// Commits a transaction together with the events and the audit records of what it changed, and wakes the relay. Every transaction that writes to
     /// the directory or the settings ends here.
-    pub(super) async fn commit(
-        &self,
-        tx: DatabaseTransaction,
-        write: Write<'_>,
-        changes: Changes,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn commit(&self, tx: Writing, write: Write<'_>, changes: Changes) -> Result<(), StoreError> {
         let named = changes.kept.iter();
         let named: Vec<_> = named
             .filter_map(|(kind, id)| trail::subject(write, *kind, id))
             .collect();
         trail::record(&tx, write, &named).await?;
         for event in changes.events(write.organization, write.now) {
-            outbox::insert(&tx, &event).await?;
+            outbox::insert(&*tx, &event).await?;
         }
         tx.commit().await?;
         if !named.is_empty() {

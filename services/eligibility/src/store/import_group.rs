@@ -57,7 +57,7 @@ impl Store {
     ) -> Result<(Vec<Fate>, i64), Unwritten> {
         let tx = begin(&self.database).await?;
         plan_each_statement(&tx).await?;
-        run.renew(&tx).await?;
+        run.renew_in(&*tx).await?;
         let (doubled, mut seen) = doubled(&tx, write, items).await?;
         let order: Vec<(usize, &Entry)> = in_writing_order(items)
             .into_iter()

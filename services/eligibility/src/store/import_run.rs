@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use carepost_identity::OrganizationId;
-use carepost_runtime::database::begin;
+use carepost_runtime::database::{begin, turn};
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -83,7 +83,10 @@ impl Store {
             began_at.into(),
         ];
         let statement = fixed(self.database.get_database_backend(), ACQUIRE, values);
-        if self.database.execute_raw(statement).await?.rows_affected() == 0 {
+        let turn = turn(&self.database).await?;
+        let acquired = self.database.execute_raw(statement).await?.rows_affected();
+        drop(turn);
+        if acquired == 0 {
             return Ok(None);
         }
         if let Err(error) = self.forget_seen(&run).await {
@@ -114,6 +117,7 @@ impl Store {
     async fn release(&self, run: &ImportRun) -> Result<(), StoreError> {
         let values: [Value; 2] = [run.organization.as_str().into(), run.holder.into()];
         let statement = fixed(self.database.get_database_backend(), RELEASE, values);
+        let _turn = turn(&self.database).await?;
         self.database.execute_raw(statement).await?;
         Ok(())
     }
@@ -135,6 +139,7 @@ impl Store {
         let mut sql = Sql::new(text, [run.organization.as_str().into(), kind.into()]);
         window.push(&mut sql, "id");
         let statement = sql.statement(self.database.get_database_backend());
+        let _turn = turn(&self.database).await?;
         self.database.execute_raw(statement).await?;
         Ok(())
     }
@@ -159,12 +164,21 @@ impl ImportRun {
         }
     }
 
-    /// Keeps the lease for another while from now. In a transaction: what it writes is written by the holder of the lease, or not
+    /// Keeps the lease for another while from now.
+    ///
+    /// # Errors
+    /// If another import has taken over, or the database fails.
+    pub(super) async fn renew(&self, database: &DatabaseConnection) -> Result<(), StoreError> {
+        let _turn = turn(database).await?;
+        self.renew_in(database).await
+    }
+
+    /// [`Self::renew`] in a transaction: what it writes is written by the holder of the lease, or not
     /// at all.
     ///
     /// # Errors
     /// If another import has taken over, or the database fails.
-    pub(super) async fn renew(&self, connection: &impl ConnectionTrait) -> Result<(), StoreError> {
+    pub(super) async fn renew_in(&self, connection: &impl ConnectionTrait) -> Result<(), StoreError> {
         let now = clock::now(connection).await?;
         let values: [Value; 3] = [
             self.organization.as_str().into(),

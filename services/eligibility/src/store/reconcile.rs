@@ -138,9 +138,9 @@ impl Store {
         left: i64,
     ) -> Result<(Vec<String>, i64), StoreError> {
         let tx = begin(&self.database).await?;
-        part.run.renew(&tx).await?;
+        part.run.renew_in(&*tx).await?;
         let now = clock::of_write(&tx, write.organization, part.kind).await?;
-        let (going, staying) = part.candidates(&tx, step, Lock::Yes).await?;
+        let (going, staying) = part.candidates(&*tx, step, Lock::Yes).await?;
         if i64::try_from(going.len()).unwrap_or(i64::MAX) > left {
             return Err(StoreError::MoreThanPlanned);
         }

@@ -71,7 +71,7 @@ impl Store {
             etag,
         } = chosen;
         let tx = begin(&self.database).await?;
-        let state = State::<T>::read(&tx, write.organization, write.actor, location).await?;
+        let state = State::<T>::read(&*tx, write.organization, write.actor, location).await?;
         let mut state = match state {
             Ok(state) if state.etag(write.organization, location) != etag => {
                 return Ok(Err(SettingsRefusal::Outdated));

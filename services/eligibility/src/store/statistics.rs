@@ -1,5 +1,6 @@
 //! What the database knows of how much it holds.
 
+use carepost_runtime::database::turn;
 use sea_orm::ConnectionTrait;
 
 use super::{Store, StoreError};
@@ -27,6 +28,7 @@ impl Store {
     /// If the database fails.
     pub async fn refresh_statistics(&self) -> Result<(), StoreError> {
         for table in TABLES {
+            let _turn = turn(&self.database).await?;
             self.database.execute_unprepared(&format!("ANALYZE {table}")).await?;
         }
         Ok(())

@@ -15,6 +15,7 @@ use carepost_proto::eligibility::v1::{
 };
 use carepost_proto::event::v1::DirectoryChanged;
 use carepost_runtime::{Clock, database, lifecycle::Lifecycle};
+pub use carepost_testkit::{Column, on_both};
 use carepost_testkit::{servers::Servers, tokens::TokenIssuer};
 use prost::Message;
 use sea_orm::ConnectionTrait;
@@ -54,35 +55,6 @@ impl Interceptor for Calling {
 pub type Asking = EligibilityServiceClient<InterceptedService<Channel, Calling>>;
 pub type Administering = SettingsServiceClient<InterceptedService<Channel, Calling>>;
 pub type Feeding = DirectoryServiceClient<InterceptedService<Channel, Calling>>;
-
-/// On what the service keeps its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// PostgreSQL.
-    Real,
-    /// An SQLite file.
-    Embedded,
-}
-
-/// Makes a test for each column of a function that takes one.
-macro_rules! on_both {
-    ($test:ident) => {
-        mod $test {
-            use crate::support::Column;
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn on_real_parts() {
-                super::$test(Column::Real).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn on_embedded_parts() {
-                super::$test(Column::Embedded).await;
-            }
-        }
-    };
-}
-pub(crate) use on_both;
 
 /// A running service. It stops when dropped.
 pub struct Service {

@@ -55,8 +55,8 @@ impl Store {
             mailbox,
             at: write.now,
         };
-        request::remember(&transaction, write.organization, person, key, &answered).await?;
-        insert(&transaction, &[write.record([])]).await?;
+        request::remember(&*transaction, write.organization, person, key, &answered).await?;
+        insert(&*transaction, &[write.record([])]).await?;
         transaction.commit().await?;
         write.occasion.tell(Told::Changed);
         Ok(answered)

@@ -179,7 +179,7 @@ impl Store {
         let key = (write.organization.to_string(), id);
         let conversation = conversation::Entity::find_by_id(key)
             .lock_exclusive()
-            .one(&transaction)
+            .one(&*transaction)
             .await?;
         let conversation = conversation.ok_or(StoreError::Corrupt("conversation"))?;
         let participants = participant::Entity::find()
@@ -187,7 +187,7 @@ impl Store {
             .filter(participant::Column::ConversationId.eq(id))
             .order_by_asc(participant::Column::Person)
             .lock_exclusive()
-            .all(&transaction)
+            .all(&*transaction)
             .await?;
         let mut copies = Copies {
             conversation,

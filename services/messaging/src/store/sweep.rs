@@ -1,5 +1,6 @@
 //! Forgetting requests that are older than a day.
 
+use carepost_runtime::database::turn;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -24,6 +25,7 @@ impl Store {
     pub async fn sweep_requests(&self, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let values = [(now - KNOWN_FOR).into(), BATCH.into()];
         let statement = Statement::from_sql_and_values(self.database.get_database_backend(), SWEEP, values);
+        let _turn = turn(&self.database).await?;
         let removed = self.database.execute_raw(statement).await?.rows_affected();
         Ok(removed >= BATCH.unsigned_abs())
     }

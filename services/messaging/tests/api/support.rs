@@ -15,6 +15,7 @@ use carepost_proto::messaging::v1::{
     StartConversationRequest, messaging_service_client::MessagingServiceClient,
 };
 use carepost_runtime::{database, lifecycle::Failure};
+pub use carepost_testkit::{Column, on_both};
 use carepost_testkit::{servers::Servers, tokens::TokenIssuer};
 use sea_orm::DatabaseConnection;
 use tempfile::TempDir;
@@ -51,35 +52,6 @@ impl Interceptor for Bearer {
 }
 
 pub type Client = MessagingServiceClient<InterceptedService<Channel, Bearer>>;
-
-/// On what the service keeps its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// `PostgreSQL` and `RabbitMQ`.
-    Real,
-    /// `SQLite` files.
-    Embedded,
-}
-
-/// Makes a test for each column of a function that takes one.
-macro_rules! on_both {
-    ($test:ident) => {
-        mod $test {
-            use crate::support::Column;
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn on_real_parts() {
-                super::$test(Column::Real).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn on_embedded_parts() {
-                super::$test(Column::Embedded).await;
-            }
-        }
-    };
-}
-pub(crate) use on_both;
 
 /// A running service.
 pub struct Service {

@@ -120,7 +120,7 @@ impl Store {
         let found = found.iter().map(|row| delivery::Model::from_query_result(row, ""));
         let found = found.collect::<Result<Vec<_>, _>>()?;
         let begun = found.iter().map(|row| begun(row, claim.now));
-        attempt::Entity::insert_many(begun).exec_without_returning(&tx).await?;
+        attempt::Entity::insert_many(begun).exec_without_returning(&*tx).await?;
         let mut claimed = Vec::new();
         for row in found {
             let took_over = end_the_dead(&tx, &row).await?;

@@ -47,10 +47,10 @@ impl Store {
                     .update_columns(changed)
                     .to_owned(),
             )
-            .exec_without_returning(&tx)
+            .exec_without_returning(&*tx)
             .await?;
         let person = staff.clone().into();
-        insert(&tx, &[write.record(Subject::person(&person))]).await?;
+        insert(&*tx, &[write.record(Subject::person(&person))]).await?;
         tx.commit().await?;
         write.occasion.tell(Told::Changed);
         Ok(())

@@ -1,5 +1,6 @@
 //! Deliveries that follow from an event.
 
+use carepost_runtime::database::turn;
 use sea_orm::{ActiveValue::Set, EntityTrait, sea_query::OnConflict};
 
 use super::{Store, StoreError, Write, entity::delivery, in_time, rows};
@@ -19,7 +20,11 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let rows = deliveries.iter().map(|new| row(write, new, traceparent));
         let insert = delivery::Entity::insert_many(rows).on_conflict(OnConflict::new().do_nothing().to_owned());
-        in_time(async { Ok(insert.exec_without_returning(&self.database).await?) }).await
+        in_time(async {
+            let _turn = turn(&self.database).await?;
+            Ok(insert.exec_without_returning(&self.database).await?)
+        })
+        .await
     }
 }
 

@@ -39,13 +39,13 @@ impl Store {
             .filter(delivery::Column::Id.eq(claimed.id))
             .filter(delivery::Column::Claim.eq(claimed.claim))
             .filter(delivery::Column::State.eq(rows::state_text(DeliveryState::Sending)))
-            .exec(&tx)
+            .exec(&*tx)
             .await?;
         if released.rows_affected == 0 {
             return Ok(false);
         }
         let number = (write.organization.to_string(), claimed.id, claimed.attempt_count);
-        attempt::Entity::delete_by_id(number).exec(&tx).await?;
+        attempt::Entity::delete_by_id(number).exec(&*tx).await?;
         tx.commit().await?;
         Ok(true)
     }

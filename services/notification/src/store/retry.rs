@@ -22,20 +22,20 @@ impl Store {
         let tx = begin(&self.database).await?;
         let found = delivery::Entity::find_by_id((write.organization.to_string(), id))
             .lock_exclusive()
-            .one(&tx)
+            .one(&*tx)
             .await?;
         let Some(row) = found else {
             return Ok(None);
         };
         let step = retry(rows::state(&row)?);
         let row = match step {
-            Retry::Anew => anew(write, &row).update(&tx).await?,
-            Retry::Now => now(write, &row).update(&tx).await?,
+            Retry::Anew => anew(write, &row).update(&*tx).await?,
+            Retry::Now => now(write, &row).update(&*tx).await?,
             Retry::Leave | Retry::Refuse => row,
         };
         let is_changed = matches!(step, Retry::Anew | Retry::Now);
         if is_changed {
-            insert(&tx, &[write.record(Subject::delivery(id))]).await?;
+            insert(&*tx, &[write.record(Subject::delivery(id))]).await?;
         }
         tx.commit().await?;
         if is_changed {

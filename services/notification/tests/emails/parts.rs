@@ -3,39 +3,10 @@
 use std::{net::SocketAddr, path::Path};
 
 use carepost_broker::topology::Topology;
-use carepost_runtime::database;
+pub use carepost_testkit::{Column, on_both};
 use carepost_testkit::{proxy::TcpProxy, servers::Servers};
-use sea_orm::{Database, DatabaseTransaction};
+use sea_orm::{Database, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::sync::Mutex;
-
-/// On what the service runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// `PostgreSQL`, `RabbitMQ` and a mail server.
-    Real,
-    /// `SQLite`, the embedded broker and a folder of emails.
-    Embedded,
-}
-
-/// Makes a test for each column of a function that takes one.
-macro_rules! on_both {
-    ($test:ident) => {
-        mod $test {
-            use crate::parts::Column;
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn on_real_parts() {
-                super::$test(Column::Real).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn on_embedded_parts() {
-                super::$test(Column::Embedded).await;
-            }
-        }
-    };
-}
-pub(crate) use on_both;
 
 /// The parts of one column.
 pub enum Parts {
@@ -110,7 +81,12 @@ impl Parts {
             Self::Real { wire, .. } => wire.cut().await,
             Self::Embedded { database_url, lock, .. } => {
                 let database = Database::connect(database_url).await.unwrap();
-                *lock.lock().await = Some(database::begin(&database).await.unwrap());
+                // Another process does not wait in this one's line.
+                let at_once = TransactionOptions {
+                    sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                    ..Default::default()
+                };
+                *lock.lock().await = Some(database.begin_with_options(at_once).await.unwrap());
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use carepost_audit::{Scope, Sealed, insert, verify};
 use carepost_runtime::database::begin;
+use sea_orm::TransactionTrait;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{PRAIRIE, Place, on_both, record, until};
@@ -56,7 +57,7 @@ async fn a_seal_has_what_was_committed_and_the_next_one_the_rest(place: Place) {
         return;
     }
     let early = begin(&place.database).await.unwrap();
-    insert(&early, &[record(PRAIRIE, 0)]).await.unwrap();
+    insert(&*early, &[record(PRAIRIE, 0)]).await.unwrap();
     insert(&place.database, &[record(PRAIRIE, 1)]).await.unwrap();
     assert_eq!(place.sealer().seal(PRAIRIE).await.unwrap(), Sealed::All(1));
     early.commit().await.unwrap();
@@ -73,7 +74,7 @@ async fn a_seal_has_what_was_committed_and_the_next_one_the_rest(place: Place) {
 async fn a_crash_between_change_and_seal_leaves_the_record_to_the_next_process(place: Place) {
     place.write(PRAIRIE, 5).await;
     // The process died within its seal: the transaction is undone.
-    let tx = begin(&place.database).await.unwrap();
+    let tx = place.database.begin().await.unwrap();
     insert(&tx, &[record(PRAIRIE, 9)]).await.unwrap();
     tx.rollback().await.unwrap();
     let stop = CancellationToken::new();

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use carepost_identity::OrganizationId;
+use carepost_runtime::database::turn;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
@@ -69,6 +70,7 @@ pub(crate) async fn claim(db: &DatabaseConnection, claim: Claim) -> Result<Vec<C
         claim.at.into(),
         i64::from(claim.limit).into(),
     ];
+    let _turn = turn(db).await?;
     let rows = db
         .query_all_raw(statement(db, [CLAIM_POSTGRES, CLAIM_SQLITE], values))
         .await?;
@@ -81,6 +83,7 @@ pub(crate) async fn claim(db: &DatabaseConnection, claim: Claim) -> Result<Vec<C
 pub(crate) async fn delete(db: &DatabaseConnection, claim: Uuid, ids: Vec<Uuid>) -> Result<u64, DbErr> {
     let values = [list(db, ids), claim.into()];
     let delete = statement(db, [DELETE_POSTGRES, DELETE_SQLITE], values);
+    let _turn = turn(db).await?;
     Ok(db.execute_raw(delete).await?.rows_affected())
 }
 
@@ -93,6 +96,7 @@ pub(crate) async fn release(
 ) -> Result<u64, DbErr> {
     let values = [list(db, ids), claim.into(), due.into()];
     let release = statement(db, [RELEASE_POSTGRES, RELEASE_SQLITE], values);
+    let _turn = turn(db).await?;
     Ok(db.execute_raw(release).await?.rows_affected())
 }
 

@@ -18,8 +18,8 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, QueryResult, Statement,
-    sqlx::sqlite::SqliteJournalMode,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, sqlx::sqlite::SqliteJournalMode,
 };
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -286,6 +286,14 @@ pub enum Line {
 /// Lasts until it is dropped, or for ever on a wire.
 pub struct Silence(#[allow(dead_code, reason = "it is held")] Option<DatabaseTransaction>);
 
+/// A transaction that writes, of somebody who does not wait in this process's line for it.
+fn another_process() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    }
+}
+
 impl Line {
     pub async fn go_silent(&self) -> Silence {
         match self {
@@ -294,7 +302,7 @@ impl Line {
                 Silence(None)
             }
             // Whoever wants to write waits for this transaction.
-            Self::File(file) => Silence(Some(database::begin(file).await.unwrap())),
+            Self::File(file) => Silence(Some(file.begin_with_options(another_process()).await.unwrap())),
         }
     }
 }

@@ -50,14 +50,14 @@ pub(super) async fn start(
         last_sequence: Set(1),
     };
     conversation::Entity::insert(row)
-        .exec_without_returning(&transaction)
+        .exec_without_returning(&*transaction)
         .await?;
-    heading.write(&transaction, write.organization, new.id).await?;
+    heading.write(&*transaction, write.organization, new.id).await?;
     let mut own = Mailbox::default();
     for party in new.participants {
         let is_sender = party.person == new.message.sender;
         let unread = i64::from(!is_sender);
-        let mailbox = mailbox::change(&transaction, write.organization, &party.person, unread).await?;
+        let mailbox = mailbox::change(&*transaction, write.organization, &party.person, unread).await?;
         sending
             .join(party.person.to_string(), party.display_name, unread, mailbox.revision)
             .await?;
@@ -98,7 +98,7 @@ pub(super) async fn reply(
         // An archived conversation comes back, and what was unread in it counts again (I2, I3).
         let returning = if row.archived { row.unread } else { 0 };
         let counted = returning + i64::from(!is_sender);
-        let mailbox = mailbox::change(&transaction, write.organization, &person, counted).await?;
+        let mailbox = mailbox::change(&*transaction, write.organization, &person, counted).await?;
         if is_sender {
             (own, own_unread) = (mailbox, row.unread);
         }
