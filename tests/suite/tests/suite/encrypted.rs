@@ -6,7 +6,11 @@ use std::{fs, path::PathBuf};
 use carepost_rpc::connect::{self, ClientTls};
 use carepost_suite::{Plan, Suite, clients, process::Service, wait::LONG};
 use carepost_testkit::{Authority, DirectoryFile, Servers, servers::Parts};
-use sea_orm::Database;
+use sea_orm::sqlx::{Connection as _, PgConnection};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
 
 use crate::traffic::{PRAIRIE, request_id};
 
@@ -51,15 +55,35 @@ async fn a_message_and_its_email_travel_encrypted_all_the_way() {
 
     // The database's certificate is looked at, too: another authority, or another name, and there is no connection.
     let url = suite.servers.postgres_tls_url("postgres");
-    assert!(Database::connect(&url).await.is_ok());
+    assert!(PgConnection::connect(&url).await.is_ok());
     let authority = ca_file.unwrap().display().to_string();
     let trusted = suite.servers.ca_file().display().to_string();
-    assert!(Database::connect(url.replace(&trusted, &authority)).await.is_err());
-    assert!(
-        Database::connect(url.replace("@localhost", "@127.0.0.2"))
-            .await
-            .is_err()
-    );
+    for wrong in [
+        url.replace(&trusted, &authority),
+        url.replace(&host(&url), &under_another_name(&host(&url)).await),
+    ] {
+        let refused = PgConnection::connect(&wrong).await;
+        let because = refused.expect_err("it is not whom it should be");
+        assert!(format!("{because:?}").contains("InvalidCertificate"), "{because:?}");
+    }
+}
+
+/// Host and port of a database.
+fn host(url: &str) -> String {
+    let rest = url.split_once('@').unwrap().1;
+    rest.split(['/', '?']).next().unwrap().to_owned()
+}
+
+/// The same server under a name that its certificate does not have.
+async fn under_another_name(server: &str) -> String {
+    let (server, listener) = (server.to_owned(), TcpListener::bind("127.0.0.2:0").await.unwrap());
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(server).await.unwrap();
+        copy_bidirectional(&mut near, &mut far).await
+    });
+    address
 }
 
 /// The same name as a good caller's, and a key that fits, but signed by somebody else.
