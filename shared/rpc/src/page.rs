@@ -6,6 +6,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 const DIGEST_LENGTH: usize = 16;
@@ -54,12 +55,26 @@ impl List {
         if digest != self.digest(position) {
             return Err(ForeignToken);
         }
-        serde_json::from_slice(position).map(Some).map_err(|_| ForeignToken)
+        let position: Value = serde_json::from_slice(position).map_err(|_| ForeignToken)?;
+        if has_nul(&position) {
+            return Err(ForeignToken);
+        }
+        serde_json::from_value(position).map(Some).map_err(|_| ForeignToken)
     }
 
     fn digest(&self, position: &[u8]) -> Vec<u8> {
         let digest = self.0.clone().chain_update(position).finalize();
         digest.iter().take(DIGEST_LENGTH).copied().collect()
+    }
+}
+
+/// Whether a text has a character that no text of a database can have, so that none would be compared with it.
+fn has_nul(position: &Value) -> bool {
+    match position {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(parts) => parts.iter().any(has_nul),
+        Value::Object(parts) => parts.values().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -88,6 +103,10 @@ mod tests {
         assert_eq!(other.position::<i64>(&token), Err(ForeignToken));
         let mut forged = token.clone();
         forged.pop();
+        let nul = list.token(&"\0");
+        assert_eq!(list.position::<String>(&nul), Err(ForeignToken));
+        let nested = list.token(&(7_i64, ["a", "b\0"]));
+        assert_eq!(list.position::<(i64, Vec<String>)>(&nested), Err(ForeignToken));
         for token in [forged, "%%%".to_owned(), "AAAA".to_owned(), "A".repeat(3_000)] {
             assert_eq!(list.position::<i64>(&token), Err(ForeignToken), "{token}");
         }
