@@ -1,17 +1,12 @@
 //! What the audit trail has of a call: written here for all that write no record of their own.
 
 use carepost_audit::{Occasion, Record, Told, Trail, Unrecorded};
-use carepost_proto::{
-    RpcAccess,
-    common::v1::{AuditKind, ErrorReason},
-};
+use carepost_proto::{RpcAccess, common::v1::AuditKind};
 use carepost_runtime::metrics::labels::Code;
 use http::{Request, Response};
 use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use tonic_types::StatusExt;
 use uuid::Uuid;
-
-use crate::status;
 
 /// What a call of a path that is none of ours does: a client could make any path up.
 const OTHER: &str = "other";
@@ -45,13 +40,6 @@ pub(crate) fn ended(trail: &Trail, occasion: &Occasion, response: &Response<Body
         return;
     }
     let info = refused.get_details_error_info();
-    // Nobody has looked who it was, and a record of each would be more work for who has too much. They are counted.
-    if info
-        .as_ref()
-        .is_some_and(|info| info.reason == status::name(ErrorReason::Overloaded))
-    {
-        return;
-    }
     let reason = info.map(|info| format!("/{}", info.reason)).unwrap_or_default();
     let outcome = format!("{}{reason}", code.word());
     trail.refuse(Record::of(occasion, trail.now(), &outcome));

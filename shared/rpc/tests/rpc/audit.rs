@@ -8,7 +8,7 @@ use tonic_types::StatusExt;
 
 use crate::{
     raw::{Raw, of_person, request},
-    served::{GET_UNREAD_COUNT, LIST_MESSAGES, Served, WATCH_INBOX},
+    served::{GET_UNREAD_COUNT, LIST_MESSAGES, Served, WATCH_INBOX, until},
 };
 
 /// Who did what, from where, how it ended and how often.
@@ -113,4 +113,30 @@ async fn refusals_are_written_before_the_process_ends_those_of_one_kind_together
         !format!("{records:?}").contains("Xsecretx"),
         "a path that somebody made up is not in it"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_an_overload_refuses_is_recorded_too_though_nobody_looked_who_it_was() {
+    let served = Served::with("max_concurrent_calls = 1\nmax_waiting_calls = 0").await;
+    let raw = Raw::connect(&served).await;
+    let (under_way, body) = raw.begin(of_person(&served, GET_UNREAD_COUNT)).await;
+    until("it is under way", || served.work.under_way() == 1).await;
+    for _ in 0..20 {
+        let refused = raw.status(of_person(&served, LIST_MESSAGES)).await;
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+    }
+    drop((under_way, body, raw));
+    served.life.clone().finish(Duration::from_secs(10)).await.unwrap();
+    let records = trail(&served).await;
+    let overloaded: Vec<_> = records
+        .iter()
+        .filter(|record| record.3 == "RESOURCE_EXHAUSTED/OVERLOADED")
+        .collect();
+    assert!(
+        overloaded
+            .iter()
+            .all(|one| (one.0.as_str(), one.1.as_str()) == ("unknown", LIST_MESSAGES)),
+        "{records:?}"
+    );
+    assert_eq!(overloaded.iter().map(|one| one.4).sum::<i32>(), 20, "{records:?}");
 }
