@@ -28,7 +28,10 @@ use carepost_runtime::{
     process::Fatal,
     server::{self, ServerSettings},
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -37,7 +40,7 @@ use crate::{
     inbox::{Inbox, Outdated},
     rpc::Messaging,
     settings::Settings,
-    store::Store,
+    store::{Store, StoreError},
     watch::Hub,
 };
 
@@ -159,16 +162,22 @@ async fn serve(
 /// Forgets old requests, now and then, until the process stops.
 async fn sweep(store: Store, stopping: CancellationToken) {
     let clock = Clock::system();
-    while tokio::time::timeout(SWEEP, stopping.cancelled()).await.is_err() {
+    let sweeping = async {
         loop {
-            match store.sweep_requests(clock.now()).await {
-                Ok(true) if !stopping.is_cancelled() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "old requests could not be removed");
-                    break;
+            sleep(SWEEP).await;
+            // A database that falls silent is asked again the next time.
+            let swept = timeout(SWEEP, async {
+                while store.sweep_requests(clock.now()).await? {}
+                Ok::<_, StoreError>(())
+            });
+            match swept.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "old requests could not be removed"),
+                Err(_) => {
+                    tracing::warn!("old requests could not be removed in time; the rest is left to the next time")
                 }
             }
         }
-    }
+    };
+    stopping.run_until_cancelled(sweeping).await;
 }

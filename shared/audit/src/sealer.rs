@@ -71,11 +71,12 @@ impl Sealer {
         }
     }
 
-    /// Works until `stop`. Outages of the database are waited for.
+    /// Works until `stop`, which ends a seal that is being made: the next process makes it. Outages of the database are waited
+    /// for.
     pub async fn run(self, stop: CancellationToken) {
         let mut good = Instant::now();
-        while !stop.is_cancelled() {
-            match self.round(&stop).await {
+        while let Some(round) = stop.run_until_cancelled(self.round()).await {
+            match round {
                 Ok(more) => {
                     good = Instant::now();
                     // While there is more, it goes on at once.
@@ -93,13 +94,10 @@ impl Sealer {
     }
 
     /// One seal for each organization that has records without; tells whether there may be more.
-    async fn round(&self, stop: &CancellationToken) -> Result<bool, DatabaseFault> {
+    async fn round(&self) -> Result<bool, DatabaseFault> {
         let (mut more, mut oldest) = (false, Duration::ZERO);
         let mut last: Option<String> = None;
         while let Some((organization, since)) = self.unsealed_after(last.as_deref()).await? {
-            if stop.is_cancelled() {
-                return Ok(false);
-            }
             oldest = oldest.max((self.clock.now() - since).to_std().unwrap_or_default());
             more |= matches!(self.seal(&organization).await?, Sealed::Some(_));
             last = Some(organization);

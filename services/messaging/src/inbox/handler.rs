@@ -10,6 +10,7 @@ use carepost_broker::{
 use carepost_identity::{Actor, ChartId, OrganizationId};
 use carepost_rpc::{deadline::Deadline, peer::PeerError};
 use carepost_runtime::{Clock, DatabaseFault};
+use tokio::time::timeout;
 use tonic::Code;
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ use crate::{
 const BATCH: u64 = 500;
 /// How many times in a row. What is left then is done at the next try.
 const ROUNDS: usize = 200;
-/// How long eligibility may take to say who of them is connected to a chart.
+/// How long eligibility may take to say who of them is connected to a chart, and the database to read some or to write one.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Refreshes names.
@@ -102,7 +103,7 @@ impl Inbox {
     ///
     /// Each conversation is a transaction of its own: a name that is in many of them holds nobody up.
     pub(super) async fn refresh(&self, organization: &OrganizationId, named: &Named) -> Result<(), NotNow> {
-        let known = self.store.in_conversations(organization, named).await?;
+        let known = in_time(self.store.in_conversations(organization, named)).await?;
         if known.is_empty() {
             return Ok(());
         }
@@ -113,7 +114,8 @@ impl Inbox {
             for patients in names.patients_in_groups(NAMES_AT_ONCE) {
                 written += self.refresh_patients(organization, &names, &patients).await?;
             }
-            let conversations = self.store.with_other_persons(organization, &names, BATCH).await?;
+            let differing = self.store.with_other_persons(organization, &names, BATCH);
+            let conversations = in_time(differing).await?;
             self.rename(organization, &conversations, &names.of_persons()).await?;
             written += conversations.len();
             if written == 0 {
@@ -134,10 +136,8 @@ impl Inbox {
     ) -> Result<usize, NotNow> {
         let (mut after, mut written) = (Uuid::nil(), 0);
         loop {
-            let others = self
-                .store
-                .with_other_patients(organization, patients, after, BATCH)
-                .await?;
+            let differing = self.store.with_other_patients(organization, patients, after, BATCH);
+            let others = in_time(differing).await?;
             let Some(last) = others.last() else {
                 return Ok(written);
             };
@@ -176,8 +176,14 @@ impl Inbox {
                 now: self.clock.now(),
                 occasion: &occasion,
             };
-            self.store.rename(write, *conversation, names).await?;
+            in_time(self.store.rename(write, *conversation, names)).await?;
         }
         Ok(())
     }
+}
+
+/// A database that falls silent is one that is down. Nobody's deadline ends what an event asks for.
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let given_up = Err(StoreError::Database(DatabaseFault::Unavailable));
+    timeout(PATIENCE, work).await.unwrap_or(given_up)
 }

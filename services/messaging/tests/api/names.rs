@@ -13,7 +13,9 @@ use carepost_proto::event::v1::DirectoryChanged;
 use carepost_runtime::{Clock, Ids};
 
 use carepost_proto::messaging::v1::{ListConversationsRequest, StartConversationRequest};
-use sea_orm::ConnectionTrait;
+use carepost_testkit::{Servers, TcpProxy};
+use sea_orm::{ConnectionTrait, Statement};
+use url::Url;
 
 use crate::support::{
     CLERK, Column, DOCTOR, GUARDIAN, NURSE, ORGANIZATION, Plan, Says, Service, on_both, portal_start, read_up_to,
@@ -362,4 +364,37 @@ fn request_all() -> ListConversationsRequest {
         page_size: 100,
         ..Default::default()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d2_new_names_come_though_the_database_fell_silent() {
+    let servers = Servers::ensure().await;
+    let url: Url = servers.postgres_url("postgres").parse().unwrap();
+    let way = TcpProxy::start(([127, 0, 0, 1], url.port().unwrap()).into()).await;
+    let plan = Plan {
+        database: Some(way.address()),
+        ..Plan::default()
+    };
+    let service = Service::start_as(Column::Real, "silent", plan).await;
+    service.start_portal().await;
+    let looking = service.database().await;
+    let renamed = async || {
+        let sql =
+            "SELECT display_name FROM participant WHERE person = 'staff/nurse' AND display_name = 'Nurse Newname'";
+        let statement = Statement::from_string(looking.get_database_backend(), sql);
+        looking.query_one_raw(statement).await.is_ok_and(|row| row.is_some())
+    };
+    assert!(!renamed().await);
+    way.silence();
+    service.eligibility.calls(NURSE, "Nurse Newname");
+    publish(&service, &everybody()).await;
+    let end = Instant::now() + 4 * PATIENCE;
+    while !tokio::time::timeout(Duration::from_secs(1), renamed())
+        .await
+        .is_ok_and(|renamed| renamed)
+    {
+        assert!(Instant::now() < end, "it does not come true");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    service.stop().await.unwrap();
 }

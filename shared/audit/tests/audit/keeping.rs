@@ -1,11 +1,15 @@
 //! Nothing is deleted or changed, and each record is sealed once.
 
-use carepost_audit::{Scope, Sealed, insert, verify};
-use carepost_runtime::database::begin;
+use std::time::Duration;
+
+use carepost_audit::{Scope, Sealed, Sealer, insert, verify};
+use carepost_runtime::{Clock, database::begin, metrics::labels::Component};
+use carepost_testkit::TcpProxy;
 use sea_orm::TransactionTrait;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::support::{PRAIRIE, Place, on_both, record, until};
+use crate::support::{PRAIRIE, Place, connect, on_both, record, until};
 
 async fn nothing_is_deleted_or_changed(place: Place) {
     place.write(PRAIRIE, 3).await;
@@ -113,6 +117,29 @@ async fn many_sealers_make_one_chain_while_many_write(place: Place) {
     assert!(report.is_whole(), "{report:?}");
     let records: Vec<_> = report.chains.iter().map(|chain| chain.records).collect();
     assert_eq!(records, [80, 320]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealer_that_waits_for_a_silent_database_ends_when_it_is_told() {
+    let place = Place::postgres().await;
+    let mut url: Url = place.url.parse().unwrap();
+    let way = TcpProxy::start(([127, 0, 0, 1], url.port().unwrap()).into()).await;
+    url.set_port(Some(way.address().port())).unwrap();
+    let database = connect(url.as_str()).await;
+    let stop = CancellationToken::new();
+    let sealer = Sealer::new(database.clone(), Clock::system(), Component::Messaging);
+    let sealing = tokio::spawn(sealer.run(stop.clone()));
+    place.write(PRAIRIE, 1).await;
+    until(async || place.count("seal_number IS NULL").await == 0).await;
+    way.silence();
+    let pool = database.get_postgres_connection_pool();
+    until(async || pool.num_idle() < pool.size() as usize).await;
+    stop.cancel();
+    // Well before it would give the database up.
+    tokio::time::timeout(Duration::from_secs(15), sealing)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 on_both! {
