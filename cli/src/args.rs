@@ -115,6 +115,8 @@ pub enum Command {
     Deadletters(commands::deadletters::DeadlettersArgs),
     /// Verify the audit trails, and export them.
     Audit(commands::audit::AuditArgs),
+    /// Hand out a patient's conversations, as the law demands: all of a chart or of a portal user, to a file.
+    ExportPatient(commands::export_patient::ExportPatientArgs),
     /// What is asked of a running suite.
     #[command(flatten)]
     Client(ClientCommand),

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => block_on(demo::run(&globals, &args)),
         Command::Deadletters(args) => block_on(commands::deadletters::run(&globals, paint(&globals), args)),
         Command::Audit(args) => block_on(commands::audit::run(&globals, paint(&globals), args)),
+        Command::ExportPatient(args) => block_on(commands::export_patient::run(&globals, &args)),
         Command::Client(command) => block_on(client(&globals, command)),
     };
     ExitCode::from(match done {

@@ -69,7 +69,7 @@ pub struct AuditArgs {
 
 /// Whose trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Of {
+pub(super) enum Of {
     Messaging,
     Eligibility,
     Notification,
@@ -118,14 +118,14 @@ enum Format {
 }
 
 /// A database, and what it is called.
-struct Trail {
+pub(super) struct Trail {
     name: String,
     url: Url,
 }
 
 /// Verifies trails, or exports one.
 pub async fn run(globals: &Globals, paint: Paint, args: AuditArgs) -> Result<Report, Failure> {
-    let trails = trails(globals, &args)?;
+    let trails = trails(globals, args.database.as_ref(), args.of)?;
     match args.what {
         What::Verify(what) => verify(globals, paint, &trails, &what).await,
         What::Export(what) => match trails.as_slice() {
@@ -138,8 +138,9 @@ pub async fn run(globals: &Globals, paint: Paint, args: AuditArgs) -> Result<Rep
     }
 }
 
-fn trails(globals: &Globals, args: &AuditArgs) -> Result<Vec<Trail>, Failure> {
-    if let Some(url) = &args.database {
+/// The database that is named, else those of the profile's `data`: one, or all.
+pub(super) fn trails(globals: &Globals, database: Option<&Url>, of: Option<Of>) -> Result<Vec<Trail>, Failure> {
+    if let Some(url) = database {
         let name = url.path().rsplit('/').next().unwrap_or_default().to_owned();
         return match url.scheme() {
             "postgres" | "postgresql" | "sqlite" => Ok(vec![Trail { name, url: url.clone() }]),
@@ -161,7 +162,7 @@ fn trails(globals: &Globals, args: &AuditArgs) -> Result<Vec<Trail>, Failure> {
     let files = Files(folder);
     let chosen = Of::value_variants()
         .iter()
-        .filter(|of| args.of.is_none_or(|one| one == **of));
+        .filter(|one| of.is_none_or(|of| of == **one));
     let trail = |of: &Of| {
         let name = match of {
             Of::Messaging => "messaging",
@@ -176,7 +177,7 @@ fn trails(globals: &Globals, args: &AuditArgs) -> Result<Vec<Trail>, Failure> {
     chosen.map(trail).collect()
 }
 
-async fn open(trail: &Trail) -> Result<DatabaseConnection, Failure> {
+pub(super) async fn open(trail: &Trail) -> Result<DatabaseConnection, Failure> {
     let mut options = ConnectOptions::new(trail.url.as_str());
     options
         .max_connections(1)
@@ -187,7 +188,7 @@ async fn open(trail: &Trail) -> Result<DatabaseConnection, Failure> {
     Database::connect(options).await.map_err(|_| unanswered(trail))
 }
 
-fn unanswered(trail: &Trail) -> Failure {
+pub(super) fn unanswered(trail: &Trail) -> Failure {
     Failure::new(
         Exit::Unavailable,
         "UNAVAILABLE",
@@ -272,13 +273,7 @@ async fn export(globals: &Globals, trail: &Trail, args: &ExportArgs) -> Result<R
     if span.from >= span.to {
         return Err(Failure::usage("--since must be before --until", "Correct it"));
     }
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
-    if !(1..=64).contains(&args.operator.len()) || !args.operator.chars().all(fits) {
-        return Err(Failure::usage(
-            "--operator must have 1 to 64 letters, digits, - . or _",
-            "Use the id that your organization knows you by",
-        ));
-    }
+    must_be_named(&args.operator)?;
     let database = open(trail).await?;
     let file = OpenOptions::new()
         .write(true)
@@ -301,8 +296,20 @@ async fn export(globals: &Globals, trail: &Trail, args: &ExportArgs) -> Result<R
     ))
 }
 
+/// The trail tells who the operator was, by an id.
+pub(super) fn must_be_named(operator: &str) -> Result<(), Failure> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+    if (1..=64).contains(&operator.len()) && operator.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--operator must have 1 to 64 letters, digits, - . or _",
+        "Use the id that your organization knows you by",
+    ))
+}
+
 /// The organization whose trail is exported: a hospital's records are not another's.
-fn of_the_trail(globals: &Globals) -> Result<OrganizationId, Failure> {
+pub(super) fn of_the_trail(globals: &Globals) -> Result<OrganizationId, Failure> {
     if let Some(organization) = &globals.organization {
         return Ok(organization.clone());
     }

@@ -168,7 +168,7 @@ async fn send(
 }
 
 /// One line of a terminal, written over the one before.
-fn progress(text: &str) {
+pub(super) fn progress(text: &str) {
     eprint!("\r\x1b[K{text}");
     let _ = std::io::stderr().flush();
 }

@@ -24,6 +24,7 @@ pub mod deadletters;
 pub mod deliveries;
 pub mod directory;
 pub mod explain;
+pub mod export_patient;
 pub mod import;
 pub mod inbox;
 pub mod preferences;

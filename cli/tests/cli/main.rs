@@ -12,6 +12,7 @@ mod deadletters;
 mod deliveries;
 mod demo;
 mod directory;
+mod export_patient;
 mod folders;
 mod kill;
 mod readme;

@@ -136,6 +136,22 @@ pub async fn connect<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<Da
     }
 }
 
+/// The newest migration of a database that has just those of this version. It is for a command that must leave nothing out, as it
+/// would what a newer version has added.
+///
+/// # Errors
+/// If the database does not answer, lacks migrations, or has others.
+pub async fn version<M: MigratorTrait>(database: &DatabaseConnection) -> Result<String, DatabaseError> {
+    match schema::<M>(database).await? {
+        Schema::Same => {
+            let newest = M::migrations().pop();
+            Ok(newest.map(|one| one.name().to_owned()).unwrap_or_default())
+        }
+        Schema::Older(pending) => Err(DatabaseError::NotMigrated(pending)),
+        Schema::Expanded(migrations) | Schema::Newer(migrations) => Err(DatabaseError::Newer(migrations)),
+    }
+}
+
 /// What the schema is to this version, by looking alone.
 async fn schema<M: MigratorTrait>(database: &DatabaseConnection) -> Result<Schema, DatabaseError> {
     let table = M::migration_table_name().to_string();

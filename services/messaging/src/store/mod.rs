@@ -5,6 +5,7 @@
 
 mod changes;
 mod entity;
+pub mod export;
 mod list_conversations;
 mod list_messages;
 mod mailbox;

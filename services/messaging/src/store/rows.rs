@@ -15,12 +15,30 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
     }
 }
 
+pub(super) fn kind(number: i16) -> Result<Kind, StoreError> {
+    match number {
+        PORTAL => Ok(Kind::Portal),
+        STAFF => Ok(Kind::Staff),
+        _ => Err(StoreError::Corrupt("conversation")),
+    }
+}
+
 pub(super) fn person(text: &str) -> Result<PersonId, StoreError> {
     PersonId::parse(text).map_err(|_| StoreError::Corrupt("person"))
 }
 
 pub(super) fn chart(text: String) -> Result<ChartId, StoreError> {
     ChartId::parse(text).map_err(|_| StoreError::Corrupt("chart"))
+}
+
+pub(super) fn regarding(id: Option<String>, patient_name: Option<String>) -> Result<Option<Regarding>, StoreError> {
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    Ok(Some(Regarding {
+        chart: chart(id)?,
+        patient_name: patient_name.unwrap_or_default(),
+    }))
 }
 
 /// A conversation, as the one of its participants sees it whose side is given.
@@ -30,22 +48,10 @@ pub(super) fn conversation(
     own: &entity::participant::Model,
     preview: Option<Preview>,
 ) -> Result<Conversation, StoreError> {
-    let kind = match row.kind {
-        PORTAL => Kind::Portal,
-        STAFF => Kind::Staff,
-        _ => return Err(StoreError::Corrupt("conversation")),
-    };
-    let regarding = match row.chart_id {
-        None => None,
-        Some(id) => Some(Regarding {
-            chart: chart(id)?,
-            patient_name: row.patient_name.unwrap_or_default(),
-        }),
-    };
     Ok(Conversation {
         id: row.id,
-        kind,
-        regarding,
+        kind: kind(row.kind)?,
+        regarding: regarding(row.chart_id, row.patient_name)?,
         subject: row.subject,
         participants: participants.into_iter().map(participant).collect::<Result<_, _>>()?,
         created_at: row.created_at,

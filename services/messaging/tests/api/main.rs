@@ -7,6 +7,7 @@ mod badge;
 mod compose;
 mod conversations;
 mod denials;
+mod export;
 mod fields;
 mod folders;
 mod locks;
