@@ -6,8 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, fs,
-    io::{self, Read as _},
+    fmt,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -15,13 +14,11 @@ use std::{
     time::Duration,
 };
 
-use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use config::Value;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-/// The environment variables that are settings begin with this; `CAREPOST_DATABASE__URL` is `database.url`.
-const PREFIX: &str = "CAREPOST_";
-const SEPARATOR: &str = "__";
+mod sources;
 
 /// Everything that is wrong with the settings, one line each.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,37 +58,14 @@ impl Reader {
     /// # Errors
     /// If one of the two is no TOML.
     pub fn embedded(defaults: &str, over: &str) -> Result<Self, Faults> {
-        let sources = [defaults, over]
-            .map(|text| File::from_str(text, FileFormat::Toml))
-            .to_vec();
-        let config = Config::builder().add_source(sources).build();
-        config
-            .map(|config| Self::of(&config))
-            .map_err(|error| Faults(vec![error.to_string()]))
+        Ok(Self::of(sources::embedded(defaults, over)?))
     }
 
     fn from_parts(defaults: &str, file: Option<&Path>, environment: BTreeMap<String, String>) -> Result<Self, Faults> {
-        // Variables without a section are no settings: tools of the same prefix may have theirs.
-        let ours = environment
-            .into_iter()
-            .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| rest.contains(SEPARATOR)));
-        let mut builder = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
-        if let Some(path) = file {
-            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
-        }
-        let environment = Environment::with_prefix("CAREPOST")
-            .prefix_separator("_")
-            .separator(SEPARATOR)
-            .source(Some(ours.collect()));
-        let config = builder.add_source(environment).build();
-        config
-            .map(|config| Self::of(&config))
-            .map_err(|error| Faults(vec![error.to_string()]))
+        Ok(Self::of(sources::merged(defaults, file, environment)?))
     }
 
-    fn of(config: &Config) -> Self {
-        let mut values = BTreeMap::new();
-        flatten("", &config.cache, &mut values);
+    fn of(values: BTreeMap<String, Value>) -> Self {
         Self {
             values,
             asked: BTreeSet::new(),
@@ -164,7 +138,7 @@ impl Reader {
             self.fault(&file_key, format!("and {key} exclude each other"));
             return None;
         }
-        match read_secret(&file) {
+        match sources::secret(&file) {
             Ok(text) if !text.is_empty() => Some(text),
             Ok(_) => {
                 self.fault(&file_key, "the file is empty");
@@ -309,35 +283,10 @@ impl Reader {
     }
 }
 
-/// Larger files hold no secret that is meant here.
-const MAX_SECRET_BYTES: u64 = 64 * 1_024;
-
-fn read_secret(file: &Path) -> Result<String, io::ErrorKind> {
-    let mut text = String::new();
-    let opened = fs::File::open(file).map_err(|error| error.kind())?;
-    let read = opened.take(MAX_SECRET_BYTES).read_to_string(&mut text);
-    read.map_err(|error| error.kind())?;
-    Ok(text.trim().to_owned())
-}
-
-/// The leaves of a tree of tables by their path; a list is a leaf.
-fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
-    let ValueKind::Table(table) = &value.kind else {
-        into.insert(path.to_owned(), value.clone());
-        return;
-    };
-    for (key, value) in table {
-        let path = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
-        flatten(&path, value, into);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const DEFAULTS: &str = "[database]\nurl = \"\"\nconnections = 10\n[server]\nlisten = \"127.0.0.1:1\"\n";

@@ -1,20 +1,20 @@
 //! `GET /metrics`, on a port of its own: for scrapers within the cluster, without authentication, since it holds numbers alone.
 //! Beside it are `/livez` and `/readyz`, for who restarts processes and sends them calls, and may not speak mutual TLS.
 
-use std::{convert::Infallible, future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, future, io, net::SocketAddr, time::Duration};
 
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    task::AbortHandle,
 };
 
 use super::metrics;
 use crate::{lifecycle::Lifecycle, settings::Reader};
 
-/// The most connections at once; more wait in the kernel's queue.
+/// The most connections at once. One more takes the place of the oldest: whoever is slow must not keep a probe out.
 const CONNECTIONS: usize = 16;
 /// How long a connection may last, its one answer included.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -58,20 +58,23 @@ pub async fn serve(settings: MetricsSettings, life: &Lifecycle) -> io::Result<Op
 
 async fn accept(listener: TcpListener, life: Lifecycle) {
     let stopping = life.stopping();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    let mut open = VecDeque::with_capacity(CONNECTIONS);
+    loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopping.cancelled() => return,
         };
         match accepted {
             Ok((stream, _)) => {
-                let life = life.clone();
-                tokio::spawn(async move {
-                    // Whatever goes wrong is the scraper's to see.
-                    let _ = tokio::time::timeout(PATIENCE, connection(stream, life)).await;
-                    drop(place);
-                });
+                open.retain(|one: &AbortHandle| !one.is_finished());
+                if open.len() >= CONNECTIONS
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
+                // Whatever goes wrong is the scraper's to see.
+                let answering = tokio::time::timeout(PATIENCE, connection(stream, life.clone()));
+                open.push_back(tokio::spawn(answering).abort_handle());
             }
             Err(error) => {
                 tracing::warn!(kind = ?error.kind(), "a scraper could not be accepted");
@@ -182,6 +185,20 @@ mod tests {
         life.stop();
         assert!(!life.is_ready());
         assert_eq!(life.run(Duration::from_secs(5)).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn connections_that_say_nothing_keep_no_probe_out() {
+        let life = Lifecycle::default();
+        let listen = "127.0.0.1:0".parse().ok();
+        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..3 * CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let asking = ask(address, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = tokio::time::timeout(PATIENCE / 2, asking).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use carepost_suite::{
     wait::{LONG, until},
 };
 use carepost_testkit::DirectoryFile;
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, Statement};
 use tonic::Code;
 
 use super::{Trail, calls::call_id};
@@ -98,10 +98,20 @@ async fn services_work_with_the_role_of_the_page_and_show_nothing_that_they_cann
                 .await
                 .unwrap();
         }
+        for block in &blocks[1..3] {
+            let block = block.replace("carepost_runtime", &role);
+            database.execute_unprepared(&block).await.unwrap();
+        }
+        // What a later version adds is the service's too.
         database
-            .execute_unprepared(&blocks[1].replace("carepost_runtime", &role))
+            .execute_unprepared("CREATE TABLE added_later (id int)")
             .await
             .unwrap();
+        let sql =
+            format!("SELECT has_table_privilege('{role}', 'added_later', 'SELECT, INSERT, UPDATE, DELETE') AS may");
+        let statement = Statement::from_string(database.get_database_backend(), sql);
+        let row = database.query_one_raw(statement).await.unwrap().unwrap();
+        assert!(row.try_get::<bool>("", "may").unwrap());
         assert_eq!(suite.stop(service).await, Some(0));
         let settings = std::fs::read_to_string(suite.file(&service.settings())).unwrap();
         let (scheme, rest) = suite
