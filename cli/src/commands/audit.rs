@@ -5,31 +5,27 @@ use std::{
     io::{BufWriter, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use carepost_audit::{Anchor, CSV_HEADER, Export, Occasion, Record, Scope, Span, insert};
-use carepost_identity::OrganizationId;
 use carepost_runtime::{Clock, DatabaseFault, Ids};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::DatabaseConnection;
 use serde_json::{Value, json};
-use url::Url;
 
-use super::deliveries::moment;
+use super::{
+    database::{DatabaseArgs, Of, Place, must_be_named, organization},
+    deliveries::moment,
+};
 use crate::{
     args::Globals,
     errors::{Exit, Failure},
-    profile::{self, TokenSource},
     render::{Paint, Report, count},
-    run::settings::Files,
 };
 
 mod told;
 
-/// How long a database may take to answer at first.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest file of anchors: about a hundred thousand lines.
 const MAX_ANCHORS: u64 = 64 << 20;
 
@@ -51,28 +47,13 @@ Examples:
 JSON of verify: {whole, trails: [{service, chains: [{organization, records, seal, head, unsealed, unsealed_since, fault_count,
 faults}]}]}, with null for what there is not; of export: {records, file}")]
 pub struct AuditArgs {
-    /// URL of a service's database: postgres:// or sqlite:///folder/messaging.db [default: of the profile's `data`].
-    #[arg(
-        long,
-        global = true,
-        env = "CAREPOST_DATABASE__URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    database: Option<Url>,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Which service's, of the profile's `data`.
-    #[arg(long, global = true, value_enum, conflicts_with = "database")]
+    #[arg(long, global = true, value_enum, conflicts_with_all = ["database", "database_file"])]
     of: Option<Of>,
     #[command(subcommand)]
     what: What,
-}
-
-/// Whose trail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Of {
-    Messaging,
-    Eligibility,
-    Notification,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,15 +98,20 @@ enum Format {
     Csv,
 }
 
-/// A database, and what it is called.
-pub(super) struct Trail {
-    name: String,
-    url: Url,
+fn trails(globals: &Globals, args: &AuditArgs) -> Result<Vec<Place>, Failure> {
+    // A database that is named is one, whosever it is.
+    let all = if args.database.is_given() {
+        &[Of::Messaging]
+    } else {
+        Of::value_variants()
+    };
+    let chosen = all.iter().filter(|one| args.of.is_none_or(|of| of == **one));
+    chosen.map(|of| args.database.place(globals, *of)).collect()
 }
 
 /// Verifies trails, or exports one.
 pub async fn run(globals: &Globals, paint: Paint, args: AuditArgs) -> Result<Report, Failure> {
-    let trails = trails(globals, args.database.as_ref(), args.of)?;
+    let trails = trails(globals, &args)?;
     match args.what {
         What::Verify(what) => verify(globals, paint, &trails, &what).await,
         What::Export(what) => match trails.as_slice() {
@@ -138,66 +124,7 @@ pub async fn run(globals: &Globals, paint: Paint, args: AuditArgs) -> Result<Rep
     }
 }
 
-/// The database that is named, else those of the profile's `data`: one, or all.
-pub(super) fn trails(globals: &Globals, database: Option<&Url>, of: Option<Of>) -> Result<Vec<Trail>, Failure> {
-    if let Some(url) = database {
-        let name = url.path().rsplit('/').next().unwrap_or_default().to_owned();
-        return match url.scheme() {
-            "postgres" | "postgresql" | "sqlite" => Ok(vec![Trail { name, url: url.clone() }]),
-            _ => Err(Failure::usage(
-                "--database must begin with postgres:// or sqlite://",
-                "Correct it",
-            )),
-        };
-    }
-    let file = globals.profiles.clone().map_or_else(profile::default_file, Ok)?;
-    let profile = profile::read(&file, &globals.profile)?;
-    let TokenSource::Folder(folder) = &profile.tokens else {
-        return Err(Failure::usage(
-            format!("The profile `{}` does not tell where the databases are", profile.name),
-            "Set CAREPOST_DATABASE__URL, or add --database",
-        ));
-    };
-    let folder = folder.canonicalize().map_err(|error| Failure::file(folder, &error))?;
-    let files = Files(folder);
-    let chosen = Of::value_variants()
-        .iter()
-        .filter(|one| of.is_none_or(|of| of == **one));
-    let trail = |of: &Of| {
-        let name = match of {
-            Of::Messaging => "messaging",
-            Of::Eligibility => "eligibility",
-            Of::Notification => "notification",
-        };
-        let url = files.existing_database_url(name).parse();
-        let url = url.map_err(|_| Failure::usage("The path of the data cannot be used", "Use another --data"))?;
-        let name = name.to_owned();
-        Ok(Trail { name, url })
-    };
-    chosen.map(trail).collect()
-}
-
-pub(super) async fn open(trail: &Trail) -> Result<DatabaseConnection, Failure> {
-    let mut options = ConnectOptions::new(trail.url.as_str());
-    options
-        .max_connections(1)
-        .connect_timeout(PATIENCE)
-        .acquire_timeout(PATIENCE)
-        .sqlx_logging(false);
-    // What the library says may hold the URL with its password.
-    Database::connect(options).await.map_err(|_| unanswered(trail))
-}
-
-pub(super) fn unanswered(trail: &Trail) -> Failure {
-    Failure::new(
-        Exit::Unavailable,
-        "UNAVAILABLE",
-        format!("The database of the trail {} cannot be used", trail.name),
-        "Check its URL, whether it runs, and whether `migrate` of this version was run on it",
-    )
-}
-
-async fn verify(globals: &Globals, paint: Paint, trails: &[Trail], args: &VerifyArgs) -> Result<Report, Failure> {
+async fn verify(globals: &Globals, paint: Paint, trails: &[Place], args: &VerifyArgs) -> Result<Report, Failure> {
     let anchors = match &args.anchors {
         None => Vec::new(),
         Some(_) if trails.len() > 1 => {
@@ -214,9 +141,9 @@ async fn verify(globals: &Globals, paint: Paint, trails: &[Trail], args: &Verify
     };
     let (mut texts, mut entries, mut whole) = (Vec::new(), Vec::new(), true);
     for trail in trails {
-        let database = open(trail).await?;
+        let database = trail.open().await?;
         let found = carepost_audit::verify(&database, &scope).await;
-        let report = found.map_err(|_: DatabaseFault| unanswered(trail))?;
+        let report = found.map_err(|_: DatabaseFault| trail.unanswered())?;
         whole &= report.is_whole();
         texts.push(told::text(&trail.name, &report, paint));
         entries.push(told::entry(&trail.name, &report));
@@ -262,9 +189,9 @@ fn anchor(line: &str) -> Option<Anchor> {
     })
 }
 
-async fn export(globals: &Globals, trail: &Trail, args: &ExportArgs) -> Result<Report, Failure> {
+async fn export(globals: &Globals, trail: &Place, args: &ExportArgs) -> Result<Report, Failure> {
     let now = Clock::system().now();
-    let organization = of_the_trail(globals)?;
+    let organization = organization(globals)?;
     let span = Span {
         organization: Some(organization.to_string()),
         from: args.since,
@@ -274,7 +201,7 @@ async fn export(globals: &Globals, trail: &Trail, args: &ExportArgs) -> Result<R
         return Err(Failure::usage("--since must be before --until", "Correct it"));
     }
     must_be_named(&args.operator)?;
-    let database = open(trail).await?;
+    let database = trail.open().await?;
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -287,7 +214,7 @@ async fn export(globals: &Globals, trail: &Trail, args: &ExportArgs) -> Result<R
     if insert(&database, &[record]).await.is_err() {
         // It is empty, and was made a moment ago.
         let _ = fs::remove_file(&args.file);
-        return Err(unanswered(trail));
+        return Err(trail.unanswered());
     }
     let records = write(&database, trail, span, file, args).await?;
     Ok(Report::done(
@@ -296,31 +223,9 @@ async fn export(globals: &Globals, trail: &Trail, args: &ExportArgs) -> Result<R
     ))
 }
 
-/// The trail tells who the operator was, by an id.
-pub(super) fn must_be_named(operator: &str) -> Result<(), Failure> {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
-    if (1..=64).contains(&operator.len()) && operator.chars().all(fits) {
-        return Ok(());
-    }
-    Err(Failure::usage(
-        "--operator must have 1 to 64 letters, digits, - . or _",
-        "Use the id that your organization knows you by",
-    ))
-}
-
-/// The organization whose trail is exported: a hospital's records are not another's.
-pub(super) fn of_the_trail(globals: &Globals) -> Result<OrganizationId, Failure> {
-    if let Some(organization) = &globals.organization {
-        return Ok(organization.clone());
-    }
-    let file = globals.profiles.clone().map_or_else(profile::default_file, Ok)?;
-    let organization = profile::read(&file, &globals.profile)?.organization;
-    organization.ok_or_else(|| Failure::usage("No organization is named", "Add --organization"))
-}
-
 async fn write(
     database: &DatabaseConnection,
-    trail: &Trail,
+    trail: &Place,
     span: Span,
     file: File,
     args: &ExportArgs,
@@ -330,9 +235,9 @@ async fn write(
     if args.format == Format::Csv {
         write!(file, "{CSV_HEADER}\r\n").map_err(failed)?;
     }
-    let mut export = Export::begin(database, span).await.map_err(|_| unanswered(trail))?;
+    let mut export = Export::begin(database, span).await.map_err(|_| trail.unanswered())?;
     let mut records = 0;
-    while let Some(kept) = export.next().await.map_err(|_| unanswered(trail))? {
+    while let Some(kept) = export.next().await.map_err(|_| trail.unanswered())? {
         let written = match args.format {
             Format::Jsonl => writeln!(file, "{}", kept.json()),
             Format::Csv => write!(file, "{}\r\n", kept.csv()),

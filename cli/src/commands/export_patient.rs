@@ -11,7 +11,6 @@ use carepost_runtime::{Clock, database::DatabaseError};
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use url::Url;
 
 use self::{
     lines::{Header, Line},
@@ -19,7 +18,7 @@ use self::{
     recorder::Recorder,
     writing::Writing,
 };
-use super::audit::{self, Of};
+use super::database::{DatabaseArgs, Of, Place, must_be_named, organization};
 use crate::{
     args::Globals,
     errors::{Exit, Failure},
@@ -60,9 +59,8 @@ any more; the file is there, and says which.
 
 JSON: {export_id, file, conversations, messages, missing, sha256}")]
 pub struct ExportPatientArgs {
-    /// URL of messaging's database: postgres:// or sqlite:///folder/messaging.db [default: of the profile's `data`].
-    #[arg(long, env = "CAREPOST_DATABASE__URL", hide_env_values = true, value_name = "URL")]
-    database: Option<Url>,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// All conversations that regard this chart.
     #[arg(long, value_name = "ID", required_unless_present = "person")]
     chart: Option<ChartId>,
@@ -96,18 +94,15 @@ pub struct Tally {
 
 /// Exports conversations.
 pub async fn run(globals: &Globals, args: &ExportPatientArgs) -> Result<Report, Failure> {
-    let organization = audit::of_the_trail(globals)?;
+    let organization = organization(globals)?;
     let selection = selection(args)?;
-    audit::must_be_named(&args.operator)?;
+    must_be_named(&args.operator)?;
     must_be_a_reference(&args.reason)?;
     must_be_free(&args.file)?;
     let mut stop = Stop::new()?;
-    let trails = audit::trails(globals, args.database.as_ref(), Some(Of::Messaging))?;
-    let [trail] = trails.as_slice() else {
-        return Err(Failure::usage("No database is named", "Add --database"));
-    };
+    let place = args.database.place(globals, Of::Messaging)?;
     // One connection for the records, which are committed while the other one looks at one moment.
-    let (records, conversations) = (audit::open(trail).await?, audit::open(trail).await?);
+    let (records, conversations) = (place.open().await?, place.open().await?);
     let clock = Clock::system();
     let about = (&selection, args.reason.as_str());
     let recorder = Recorder::new(records, clock.clone(), &organization, &args.operator, about);
@@ -115,7 +110,7 @@ pub async fn run(globals: &Globals, args: &ExportPatientArgs) -> Result<Report, 
     let work = async {
         let begun_at = clock.now();
         let snapshot = Snapshot::take(&conversations, organization.clone()).await;
-        let snapshot = snapshot.map_err(|error| unsuitable(&error, trail))?;
+        let snapshot = snapshot.map_err(|error| unsuitable(&error, &place))?;
         let header = header(
             args,
             &recorder,
@@ -229,9 +224,9 @@ fn none_found(selection: &Selection) -> Failure {
     Failure::new(Exit::NotFound, "NOT_FOUND", what, next)
 }
 
-fn unsuitable(error: &DatabaseError, trail: &audit::Trail) -> Failure {
+fn unsuitable(error: &DatabaseError, place: &Place) -> Failure {
     match error {
-        DatabaseError::Unusable(_) => audit::unanswered(trail),
+        DatabaseError::Unusable(_) => place.unanswered(),
         DatabaseError::NotMigrated(_) | DatabaseError::Newer(_) => Failure::new(
             Exit::Failed,
             "OTHER_VERSION",

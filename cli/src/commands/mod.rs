@@ -20,6 +20,7 @@ pub mod archive;
 pub mod audit;
 pub mod badge;
 pub mod compose;
+mod database;
 pub mod deadletters;
 pub mod deliveries;
 pub mod directory;

@@ -213,6 +213,18 @@ fn what_cannot_be_verified_is_told() {
         5,
     );
     assert!(!told.contains("secret"), "{told}");
+    let file = home.path().join("url");
+    let of_file = ["audit", "verify", "--database-file", file.to_str().unwrap()];
+    home.refusal(&of_file, 2);
+    for (url, exit) in [
+        ("nonsense secret", 2),
+        ("mysql://u:secret@h/d", 2),
+        ("postgres://u:secret@127.0.0.1:1/d\n", 5),
+    ] {
+        fs::write(&file, url).unwrap();
+        let told = home.refusal(&of_file, exit);
+        assert!(!told.contains("secret"), "{told}");
+    }
     let unnamed = [
         "audit",
         "export",

@@ -298,6 +298,11 @@ async fn an_export_of_a_database_on_postgresql_needs_its_version_and_the_role_of
         )
         .await
         .unwrap();
+    // As Kubernetes mounts it.
+    let secret = home.path().join("url");
+    fs::write(&secret, format!("{url}\n")).unwrap();
+    let export = [&["--database-file", secret.to_str().unwrap()], &export[3..]].concat();
+    let export = [&["export-patient"], &export[..]].concat();
     let told = home.json(&export);
     assert_eq!((&told["conversations"], &told["messages"]), (&1.into(), &1.into()));
     let rows = trail(&database, told["export_id"].as_str().unwrap()).await;
