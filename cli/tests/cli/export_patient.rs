@@ -264,29 +264,45 @@ async fn an_export_that_is_stopped_leaves_no_file_and_its_record() {
     assert_eq!(outcomes(&rows).last(), Some(&"ABORTED"), "{rows:?}");
 }
 
+/// A name that no other test has for a role of the page.
+fn role(servers: &Servers, of_page: &str) -> String {
+    servers.unique_prefix(of_page).replace(['-', '.'], "_")
+}
+
+/// Makes a role as the page tells.
+async fn make_role(database: &DatabaseConnection, of_page: &str, role: &str) {
+    let page = include_str!("../../../docs/audit.md").split("```sql\n");
+    let mut blocks = page.filter_map(|block| block.split("```").next());
+    let block = blocks
+        .find(|block| block.contains(of_page))
+        .unwrap()
+        .replace(of_page, role);
+    database.execute_unprepared(&block).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_of_a_database_on_postgresql_needs_its_version_and_the_role_of_the_page() {
     let home = Home::new();
     let servers = Servers::ensure().await;
     let url = servers.postgres_url(&servers.create_database("export").await);
     let database = connect(&url).await;
-    let role = servers.unique_prefix("records").replace(['-', '.'], "_");
-    let url = url.replace("postgres@", &format!("{role}@"));
+    let records = role(&servers, "carepost_records");
+    let as_records = url.replace("postgres@", &format!("{records}@"));
     let file = home.path().join("case.jsonl");
     let export = export(
-        &["--database", &url, "--organization", "prairie", "--chart", "1021"],
+        &[
+            "--database",
+            &as_records,
+            "--organization",
+            "prairie",
+            "--chart",
+            "1021",
+        ],
         &file,
     );
     home.refusal(&export, 5);
     Migrator::up(&database, None).await.unwrap();
-    let page = include_str!("../../../docs/audit.md").split("```sql\n");
-    let block = page
-        .filter_map(|block| block.split("```").next())
-        .find(|block| block.contains("carepost_records"));
-    database
-        .execute_unprepared(&block.unwrap().replace("carepost_records", &role))
-        .await
-        .unwrap();
+    make_role(&database, "carepost_records", &records).await;
     home.refusal(&export, 4);
     database
         .execute_unprepared(
@@ -300,13 +316,19 @@ async fn an_export_of_a_database_on_postgresql_needs_its_version_and_the_role_of
         .unwrap();
     // As Kubernetes mounts it.
     let secret = home.path().join("url");
-    fs::write(&secret, format!("{url}\n")).unwrap();
+    fs::write(&secret, format!("{as_records}\n")).unwrap();
     let export = [&["--database-file", secret.to_str().unwrap()], &export[3..]].concat();
     let export = [&["export-patient"], &export[..]].concat();
     let told = home.json(&export);
     assert_eq!((&told["conversations"], &told["messages"]), (&1.into(), &1.into()));
     let rows = trail(&database, told["export_id"].as_str().unwrap()).await;
     assert_eq!(outcomes(&rows), ["OK/BEGUN", "OK/SHOWN", "OK"]);
+    // So is it verified every night.
+    let auditor = role(&servers, "carepost_auditor");
+    make_role(&database, "carepost_auditor", &auditor).await;
+    let as_auditor = url.replace("postgres@", &format!("{auditor}@"));
+    let told = home.json(&["audit", "verify", "--database", &as_auditor]);
+    assert_eq!(told["whole"], true, "{told}");
     // A newer version may keep what this one does not know of.
     database
         .execute_unprepared("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_expand_more', 0)")
