@@ -81,7 +81,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         let (store, broker) = reading.clone();
         async move {
             broker.queues().await;
-            counts::read(store).await
+            counts::read(store, Clock::system().now()).await
         }
     };
     life.spawn(

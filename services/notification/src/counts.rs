@@ -7,6 +7,7 @@ use carepost_runtime::metrics::{
     labels::{Attempt, Delivery, Ended},
     metrics,
 };
+use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{AttemptOutcome, DeliveryState, Settled},
@@ -37,8 +38,8 @@ pub fn attempt_died() {
     metrics().attempted(Attempt::Unknown);
 }
 
-/// Reads how many deliveries are in each state that is not final. Tells whether the database answered.
-pub async fn read(store: Store) -> bool {
+/// Reads how many deliveries are in each state that is not final, and how late they are. Tells whether the database answered.
+pub async fn read(store: Store, now: DateTime<Utc>) -> bool {
     let waiting = match store.waiting().await {
         Ok(waiting) => waiting,
         Err(error) => {
@@ -46,7 +47,9 @@ pub async fn read(store: Store) -> bool {
             return false;
         }
     };
-    for (state, count) in waiting {
+    let overdue = waiting.due.map(|due| (now - due).to_std().unwrap_or_default());
+    metrics().deliveries_overdue(overdue.unwrap_or_default());
+    for (state, count) in waiting.counts {
         match state {
             DeliveryState::Pending => metrics().deliveries(Delivery::Pending, count),
             DeliveryState::Sending => metrics().deliveries(Delivery::Sending, count),

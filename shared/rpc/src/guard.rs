@@ -12,7 +12,11 @@ use std::{
 
 use carepost_audit::{Occasion, Trail};
 use carepost_proto::{ACCESS_TABLE, RpcAccess, common::v1::ErrorReason};
-use carepost_runtime::{Backoff, Clock, Ids, server::ServerSettings};
+use carepost_runtime::{
+    Backoff, Clock, Ids,
+    metrics::{labels::Shed, metrics},
+    server::ServerSettings,
+};
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use tokio::time::{Instant, timeout_at};
@@ -194,6 +198,7 @@ impl Guarding {
         S: Service<Request<Body>, Response = Response<Body>>,
     {
         let Ok(_place) = self.places.take().await else {
+            metrics().shed(Shed::Overloaded);
             return Ok(refuse(&status::overloaded(OVERLOAD_DELAY.delay(1)), call.begun));
         };
         if let Err(refused) = self.admit(call, &mut request).await {

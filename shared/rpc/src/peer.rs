@@ -120,7 +120,10 @@ impl Peer {
         let answered = answered.unwrap_or_else(|_| Err(PeerError::Unavailable(self.name)));
         let outcome = match &answered {
             Ok(_) => Called::Answered,
-            Err(PeerError::Refused(..)) => Called::Refused,
+            Err(PeerError::Refused(_, status)) => match status.code() {
+                Code::Unauthenticated | Code::PermissionDenied => Called::Unauthorized,
+                _ => Called::Refused,
+            },
             Err(PeerError::Unavailable(_)) => Called::Unavailable,
         };
         metrics().called(self.name, outcome, begun.elapsed());

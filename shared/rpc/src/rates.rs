@@ -12,7 +12,10 @@ use std::{
 
 use carepost_identity::{Actor, OrganizationId, PersonId, ServiceName};
 use carepost_proto::common::v1::ErrorReason;
-use carepost_runtime::server::{Rate, RateSettings};
+use carepost_runtime::{
+    metrics::{labels::Shed, metrics},
+    server::{Rate, RateSettings},
+};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, MonotonicClock},
@@ -63,6 +66,7 @@ impl<C: Clock + Clone> Rates<C> {
                 .and_then(|()| self.organizations.take(&caller.organization)),
         };
         taken.map_err(|wait| {
+            metrics().shed(Shed::RateLimited);
             let message = "this caller, or their organization, calls more often than allowed";
             status::retry_later(ErrorReason::RateLimited, message, wait)
         })

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use carepost_runtime::metrics::metrics;
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
@@ -146,7 +147,11 @@ impl Keys {
             .await
             .unwrap_or(Err(ReadError::Timeout));
         match read.and_then(parse) {
-            Ok(set) => self.replace(&issuer.name, set),
+            Ok(set) => {
+                self.replace(&issuer.name, set);
+                let position = self.0.issuers.iter().position(|one| one.name == issuer.name);
+                metrics().issuer_keys_read(position.unwrap_or_default() + 1);
+            }
             Err(error) => tracing::warn!(issuer = issuer.name, %error, "the keys of an issuer"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carepost_runtime::metrics::metrics;
 use sea_orm::{ConnectionTrait, Statement};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -125,6 +126,11 @@ async fn a_call_that_an_overload_refuses_is_recorded_too_though_nobody_looked_wh
         let refused = raw.status(of_person(&served, LIST_MESSAGES)).await;
         assert_eq!(refused.code(), Code::ResourceExhausted);
     }
+    let metrics = metrics().text().unwrap();
+    let shed = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("carepost_rpc_shed_total{reason=\"overloaded\"} "));
+    assert!(shed.is_some_and(|shed| shed.parse::<u32>().unwrap() >= 20), "{shed:?}");
     drop((under_way, body, raw));
     served.life.clone().finish(Duration::from_secs(10)).await.unwrap();
     let records = trail(&served).await;

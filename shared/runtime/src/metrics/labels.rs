@@ -183,8 +183,20 @@ label! {
         Answered = "answered",
         /// It refused what was asked.
         Refused = "refused",
+        /// It does not accept who we are, or that we ask.
+        Unauthorized = "unauthorized",
         /// It did not answer.
         Unavailable = "unavailable",
+    }
+}
+
+label! {
+    /// Why there were too many calls.
+    Shed {
+        /// Of all together.
+        Overloaded = "overloaded",
+        /// Of one caller, or of their organization.
+        RateLimited = "rate_limited",
     }
 }
 
@@ -273,6 +285,8 @@ labels! {
     OfBuild { component: Component, version: &'static str, }
     OfServed { service: &'static str, method: &'static str, code: Code, }
     OfCalled { peer: &'static str, outcome: Called, }
+    OfShed { reason: Shed, }
+    OfIssuer { issuer: u32, }
     OfComponent { component: Component, }
     OfPool { component: Component, r#use: Use, }
     OfDependency { component: Component, dependency: Dependency, }

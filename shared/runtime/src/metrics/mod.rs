@@ -25,8 +25,8 @@ pub use names::{Description, Kind, Metric};
 use crate::Clock;
 use labels::{
     Age, Attempt, Called, Certificate, Code, Component, Consumed, Delivery, Dependency, Ended, OfAge, OfAttempt,
-    OfBuild, OfCalled, OfCertificate, OfComponent, OfConsumed, OfDelivery, OfDependency, OfEnded, OfPool, OfPublished,
-    OfQueue, OfServed, Published, Queue, Rpc, Use,
+    OfBuild, OfCalled, OfCertificate, OfComponent, OfConsumed, OfDelivery, OfDependency, OfEnded, OfIssuer, OfPool,
+    OfPublished, OfQueue, OfServed, OfShed, Published, Queue, Rpc, Shed, Use,
 };
 
 /// From a quick read to what a caller may wait for: seconds.
@@ -42,12 +42,15 @@ pub struct Metrics {
     build: Family<OfBuild, Gauge>,
     served: Histograms<OfServed>,
     called: Histograms<OfCalled>,
+    shed: Family<OfShed, Counter>,
+    issuer_keys_read: Family<OfIssuer, Gauge>,
     outbox_oldest: Fractions<OfComponent>,
     outbox_events: Family<OfComponent, Gauge>,
     published: Family<OfPublished, Counter>,
     queue_messages: Family<OfQueue, Gauge>,
     consumed: Family<OfConsumed, Counter>,
     deliveries: Family<OfDelivery, Gauge>,
+    overdue: Gauge<f64, std::sync::atomic::AtomicU64>,
     ended: Family<OfEnded, Counter>,
     attempts: Family<OfAttempt, Counter>,
     pool: Family<OfPool, Gauge>,
@@ -100,12 +103,15 @@ impl Metrics {
                 Metric::RpcCalled,
                 Family::new_with_constructor(histogram as fn() -> _),
             ),
+            shed: register(all, Metric::RpcShed, Family::default()),
+            issuer_keys_read: register(all, Metric::IssuerKeysRead, Family::default()),
             outbox_oldest: register(all, Metric::OutboxOldest, Family::default()),
             outbox_events: register(all, Metric::OutboxEvents, Family::default()),
             published: register(all, Metric::OutboxPublished, Family::default()),
             queue_messages: register(all, Metric::QueueMessages, Family::default()),
             consumed: register(all, Metric::Consumed, Family::default()),
             deliveries: register(all, Metric::Deliveries, Family::default()),
+            overdue: register(all, Metric::DeliveriesOverdue, Gauge::default()),
             ended: register(all, Metric::DeliveriesEnded, Family::default()),
             attempts: register(all, Metric::DeliveryAttempts, Family::default()),
             pool: register(all, Metric::PoolConnections, Family::default()),
@@ -127,6 +133,9 @@ impl Metrics {
     /// A counter that begins with its first event hides that event: a rate needs two values. So the few that alerts are about
     /// are there from the start.
     fn begin_at_zero(&self) {
+        for reason in Shed::ALL.iter().copied() {
+            drop(self.shed.get_or_create(&OfShed { reason }));
+        }
         for outcome in Published::ALL.iter().copied() {
             drop(self.published.get_or_create(&OfPublished { outcome }));
         }
@@ -161,6 +170,18 @@ impl Metrics {
         self.called.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
+    /// Notes a call that was refused since there were too many.
+    pub fn shed(&self, reason: Shed) {
+        self.shed.get_or_create(&OfShed { reason }).inc();
+    }
+
+    /// Notes that the keys of an issuer were read just now: the first, the second … of the settings. Its name is no word of ours.
+    pub fn issuer_keys_read(&self, issuer: usize) {
+        let issuer = u32::try_from(issuer).unwrap_or(u32::MAX);
+        let now = Clock::system().now().timestamp();
+        self.issuer_keys_read.get_or_create(&OfIssuer { issuer }).set(now);
+    }
+
     /// Notes what waits in an outbox: how many events, and for how long the oldest has.
     pub fn outbox(&self, component: Component, events: u64, oldest: Duration) {
         let labels = OfComponent { component };
@@ -193,6 +214,11 @@ impl Metrics {
         self.deliveries
             .get_or_create(&OfDelivery { state })
             .set(whole(deliveries));
+    }
+
+    /// Notes for how long the delivery that is due longest has waited.
+    pub fn deliveries_overdue(&self, longest: Duration) {
+        self.overdue.set(longest.as_secs_f64());
     }
 
     /// Notes that a delivery came to an end.
@@ -299,6 +325,9 @@ mod tests {
         metrics.runs(component);
         metrics.served(Rpc::of("/s/m"), Code::Ok, Duration::from_millis(3));
         metrics.called("eligibility", Called::Answered, Duration::from_millis(3));
+        metrics.shed(Shed::Overloaded);
+        metrics.issuer_keys_read(1);
+        metrics.deliveries_overdue(Duration::from_secs(3));
         metrics.outbox(component, 2, Duration::from_millis(1_500));
         metrics.published(Published::Confirmed, 3);
         metrics.queue(Queue::DeadLetters, 4);

@@ -22,6 +22,10 @@ pub enum Metric {
     RpcServed,
     /// Calls of other services.
     RpcCalled,
+    /// Calls that were refused since there were too many.
+    RpcShed,
+    /// When the keys of an issuer were read last.
+    IssuerKeysRead,
     /// The age of the oldest event in the outbox.
     OutboxOldest,
     /// How many events are in the outbox.
@@ -34,6 +38,8 @@ pub enum Metric {
     Consumed,
     /// Deliveries by their state.
     Deliveries,
+    /// For how long the delivery that is due longest has waited.
+    DeliveriesOverdue,
     /// Deliveries that came to an end.
     DeliveriesEnded,
     /// Attempts at deliveries.
@@ -92,17 +98,20 @@ const fn describe(
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::BuildInfo,
         Self::ProcessStart,
         Self::RpcServed,
         Self::RpcCalled,
+        Self::RpcShed,
+        Self::IssuerKeysRead,
         Self::OutboxOldest,
         Self::OutboxEvents,
         Self::OutboxPublished,
         Self::QueueMessages,
         Self::Consumed,
         Self::Deliveries,
+        Self::DeliveriesOverdue,
         Self::DeliveriesEnded,
         Self::DeliveryAttempts,
         Self::PoolConnections,
@@ -125,6 +134,8 @@ impl Metric {
             | Self::ProcessStart
             | Self::RpcServed
             | Self::RpcCalled
+            | Self::RpcShed
+            | Self::IssuerKeysRead
             | Self::PoolConnections
             | Self::PoolLimit
             | Self::AuditUnsealed
@@ -161,6 +172,15 @@ impl Metric {
                 let help = "Calls of another service, tries included, by how they ended";
                 let labels = &["peer", "outcome"];
                 describe((Histogram, "carepost_rpc_called_seconds"), "seconds", labels, help)
+            }
+            Self::RpcShed => {
+                let help = "Calls that were refused since there were too many, by whose too many they were";
+                describe((Counter, "carepost_rpc_shed"), "calls", &["reason"], help)
+            }
+            Self::IssuerKeysRead => {
+                let help = "When the keys of an issuer of tokens were last read, in seconds since 1970";
+                let name = "carepost_issuer_keys_read_seconds";
+                describe((Gauge, name), "seconds", &["issuer"], help)
             }
             Self::PoolConnections => {
                 let help = "Connections to the database that are open";
@@ -228,6 +248,11 @@ impl Metric {
             Self::Deliveries => {
                 let help = "Deliveries that are to be tried, by state";
                 describe((Gauge, "carepost_deliveries"), "deliveries", &["state"], help)
+            }
+            Self::DeliveriesOverdue => {
+                let help = "For how long the delivery that is due longest has waited for its attempt; 0 if none has";
+                let name = "carepost_deliveries_overdue_seconds";
+                describe((Gauge, name), "seconds", &[], help)
             }
             Self::DeliveriesEnded => {
                 let help = "Deliveries that came to an end, by state";

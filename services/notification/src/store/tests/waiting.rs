@@ -5,10 +5,12 @@ use super::*;
 on_both!(the_deliveries_that_are_not_over_are_counted_by_state);
 async fn the_deliveries_that_are_not_over_are_counted_by_state(column: Column) {
     let ledger = Ledger::new(column, "waiting").await;
-    let counts = async || ledger.store.waiting().await.unwrap().map(|(_, count)| count);
+    let counts = async || ledger.store.waiting().await.unwrap().counts.map(|(_, count)| count);
+    let due = async || ledger.store.waiting().await.unwrap().due;
     // Pending, sending, retrying.
-    assert_eq!(counts().await, [0, 0, 0]);
+    assert_eq!((counts().await, due().await), ([0, 0, 0], None));
     ledger.record(6).await;
+    assert_eq!(due().await, Some(at(0)));
     assert_eq!(counts().await, [6, 0, 0]);
     let claimed = ledger.claim(1, 4, &[]).await;
     assert_eq!(counts().await, [2, 4, 0]);
