@@ -64,6 +64,16 @@ pub struct DeadlettersArgs {
         hide_default_value = true
     )]
     prefix: String,
+    /// As the services' setting `broker.queue_max_length`: RabbitMQ refuses another one than its queues have.
+    #[arg(
+        long,
+        global = true,
+        env = "CAREPOST_BROKER__QUEUE_MAX_LENGTH",
+        value_name = "NUMBER",
+        default_value_t = DEFAULT_MAX_LENGTH,
+        value_parser = value_parser!(u32).range(1..=100_000_000)
+    )]
+    queue_max_length: u32,
     #[command(subcommand)]
     what: What,
 }
@@ -116,7 +126,7 @@ fn broker(globals: &Globals, args: &DeadlettersArgs) -> Result<BrokerSettings, F
         Some(url) => url.clone(),
         None => of_the_profile(globals)?,
     };
-    let topology = Topology::new(&args.prefix, DEFAULT_MAX_LENGTH);
+    let topology = Topology::new(&args.prefix, args.queue_max_length);
     let topology = topology.map_err(|error| Failure::usage(format!("--prefix {error}"), "Correct it"))?;
     let settings = BrokerSettings::new(&url, "carepost deadletters", topology);
     let settings = settings.map_err(|error| Failure::usage(format!("--broker {error}"), "Correct it"))?;
