@@ -133,8 +133,9 @@ pub fn channel(url: &Url, tls: &ClientTls) -> Result<Channel, ConnectError> {
         .origin(origin)
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(5))
+        // A machine that is gone says nothing: until this shows it, every question waits for the same one.
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(3))
         .keep_alive_while_idle(true);
     let tls = tls.clone();
     let connector = tower::service_fn(move |_| connect(host.clone(), port, secured.then(|| tls.clone())));
