@@ -11,9 +11,11 @@ const PAGE: &str = include_str!("../../../../docs/audit.md");
 
 /// The statements of the page, for a role of this test: roles are of the whole server.
 fn statements(role: &str) -> String {
-    let blocks = PAGE.split("```sql\n").skip(1).take(2);
-    let blocks: Vec<_> = blocks.filter_map(|block| block.split("```").next()).collect();
-    assert!(blocks.len() == 2 && blocks.iter().all(|block| block.contains("carepost_runtime")));
+    let blocks = PAGE.split("```sql\n").filter_map(|block| block.split("```").next());
+    let blocks: Vec<_> = blocks
+        .filter(|block| block.contains("TO carepost_runtime") || block.contains("ROLE carepost_runtime"))
+        .collect();
+    assert_eq!(blocks.len(), 3);
     blocks.concat().replace("carepost_runtime", role)
 }
 
