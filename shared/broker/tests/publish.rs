@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::sync::Once;
+
 use carepost_broker::{
     consumer::Verdict,
     publisher::{PublishError, Publisher},
@@ -22,7 +24,20 @@ on_both! {
     a_full_queue_refuses_and_what_it_took_is_there
 }
 
+/// Spans are made in this whole process, as in a service. Every test begins with it: where one thread alone had a subscriber,
+/// another that came first to a span of the consumer would have turned it off for all.
+fn traced() {
+    static TRACED: Once = Once::new();
+    TRACED.call_once(|| {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+    });
+}
+
 async fn an_event_arrives_as_it_was_with_its_trace(column: Column) {
+    traced();
     let broker = column.broker("round-trip", 1000);
     let publisher = Publisher::new(broker.clone());
     let trace = TraceHeaders {
@@ -56,11 +71,7 @@ async fn an_event_arrives_as_it_was_with_its_trace(column: Column) {
 }
 
 async fn the_handler_works_in_the_trace_of_the_event(column: Column) {
-    global::set_text_map_propagator(TraceContextPropagator::new());
-    let tracer = SdkTracerProvider::builder().build().tracer("test");
-    let layer = tracing_opentelemetry::layer().with_tracer(tracer);
-    // For this thread, on which the whole test runs.
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    traced();
     let broker = column.broker("trace", 1000);
 
     let request = tracing::info_span!("request");
@@ -91,6 +102,7 @@ async fn the_handler_works_in_the_trace_of_the_event(column: Column) {
 }
 
 async fn a_full_queue_refuses_and_what_it_took_is_there(column: Column) {
+    traced();
     let broker = column.broker("full", 5);
     let publisher = Publisher::new(broker.clone());
     let mut taken = 0;
