@@ -1,17 +1,19 @@
-//! What the audit trail costs a send: the statements of a reply by pgbench, with the audit record and without it, in turns on
-//! one database, while a sealer works on it as beside a service.
+//! What the audit trail costs a send, with its records and without them, in turns on one database: a reply through the whole
+//! path, and its statements alone by pgbench, while a sealer works on the database as beside a service.
 
 use std::{fmt::Write as _, time::Duration};
 
 use carepost_audit::Sealer;
 use carepost_runtime::{Clock, metrics::labels::Component};
 use carepost_testkit::Servers;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     load::{IN_FLIGHT, Measured},
     progress,
     raw_send::{Bench, Script},
+    whole_path::WholePath,
 };
 
 /// How often each is measured. What else happens on the machine hits both alike.
@@ -19,7 +21,29 @@ const TURNS: usize = 4;
 /// What is asked for: sends with the audit take no more than so many times as long.
 const MOST: f64 = 1.15;
 
-/// The statements at one number of clients: a rate of each turn.
+/// What was measured.
+pub struct Costs {
+    sends: Vec<Compared>,
+    statements: Vec<Compared>,
+}
+
+impl Costs {
+    /// Whether sends are fast enough. Of their statements alone nothing is asked.
+    pub fn are_good(&self) -> bool {
+        self.sends.iter().all(|compared| compared.ratio() <= MOST)
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        format!(
+            "A reply through the whole path (asked: {MOST} times at most):\n\n{}\nIts statements alone:\n\n{}",
+            markdown(&self.sends),
+            markdown(&self.statements)
+        )
+    }
+}
+
+/// One number of clients: a rate of each turn.
 struct Compared {
     clients: usize,
     with: Vec<f64>,
@@ -44,12 +68,47 @@ fn middle(numbers: &[f64]) -> f64 {
     }
 }
 
-/// Measures, and gives the result as Markdown and whether it is good enough.
-pub async fn measure(servers: &Servers, span: Duration) -> (String, bool) {
+/// Measures both. Emails go to a mail server on the second runtime.
+pub fn measure(servers: Servers, load: &Runtime, sink: &Runtime, span: Duration) -> Costs {
+    let statements = load.block_on(measure_statements(&servers, span));
+    let path = sink.block_on(WholePath::start(servers));
+    let sends = load.block_on(measure_sends(&path, span));
+    sink.block_on(path.end());
+    Costs { sends, statements }
+}
+
+async fn measure_sends(path: &WholePath, span: Duration) -> Vec<Compared> {
+    in_turns(async |with, clients, _| {
+        path.settled().await;
+        path.record(with).await;
+        let before = path.records().await;
+        let measured = path.load(clients, span).await;
+        assert_eq!(path.records().await > before, with, "the trigger does what it is for");
+        path.record(true).await;
+        measured.per_second
+    })
+    .await
+}
+
+async fn measure_statements(servers: &Servers, span: Duration) -> Vec<Compared> {
     let bench = Bench::new(servers).await;
     let stop = CancellationToken::new();
     let sealer = Sealer::new(bench.connect().await, Clock::system(), Component::Messaging);
     let sealing = tokio::spawn(sealer.run(stop.clone()));
+    let all = in_turns(async |with, clients, run| {
+        let script = if with { Script::Whole } else { Script::WithoutAudit };
+        let Measured { per_second, .. } = bench.run(script, clients, run, span).await;
+        per_second
+    })
+    .await;
+    stop.cancel();
+    sealing.await.expect("the sealer ends well");
+    bench.end().await;
+    all
+}
+
+/// Measures with the audit or without it, for a number of clients, and with a number of its own, some times each.
+async fn in_turns(mut measure: impl AsyncFnMut(bool, usize, usize) -> f64) -> Vec<Compared> {
     let mut all = Vec::new();
     let mut run = 0;
     for clients in IN_FLIGHT {
@@ -60,24 +119,22 @@ pub async fn measure(servers: &Servers, span: Duration) -> (String, bool) {
         };
         for turn in 0..TURNS {
             // In another order each time, so that neither always comes first.
-            let mut scripts = [Script::Whole, Script::WithoutAudit];
-            scripts.rotate_left(turn % 2);
-            for script in scripts {
-                progress(&format!("{script:?}, {clients} clients, turn {} of {TURNS}", turn + 1));
+            for with in if turn % 2 == 0 { [true, false] } else { [false, true] } {
+                let what = if with { "with the audit" } else { "without it" };
+                progress(&format!("{what}, {clients} clients, turn {} of {TURNS}", turn + 1));
                 run += 1;
-                let Measured { per_second, .. } = bench.run(script, clients, run, span).await;
-                match script {
-                    Script::Whole => compared.with.push(per_second),
-                    Script::WithoutAudit => compared.without.push(per_second),
+                let rate = measure(with, clients, run).await;
+                if with {
+                    &mut compared.with
+                } else {
+                    &mut compared.without
                 }
+                .push(rate);
             }
         }
         all.push(compared);
     }
-    stop.cancel();
-    sealing.await.expect("the sealer ends well");
-    bench.end().await;
-    (markdown(&all), all.iter().all(|compared| compared.ratio() <= MOST))
+    all
 }
 
 fn markdown(all: &[Compared]) -> String {

@@ -78,7 +78,7 @@ enum Part {
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(3..=600))]
         seconds: u64,
     },
-    /// Compares the statements of a reply with the audit record and without.
+    /// Compares replies with the records of the audit trail and without.
     Audit {
         /// The instance of PostgreSQL and RabbitMQ that is used.
         #[arg(long, default_value = INSTANCE)]
@@ -188,10 +188,12 @@ fn measure_overload(instance: &str, span: Duration) -> ExitCode {
 }
 
 fn measure_audit(instance: &str, span: Duration) -> ExitCode {
+    let load = runtime(cpu::LOAD_THREADS, machine::cores());
+    let sink = runtime(cpu::SINK_THREADS, 1);
     let servers = Servers::up(instance).expect("PostgreSQL and RabbitMQ");
-    let (text, is_good) = runtime(cpu::LOAD_THREADS, machine::cores()).block_on(audit::measure(&servers, span));
-    println!("{text}");
-    if is_good {
+    let costs = audit::measure(servers, &load, &sink, span);
+    println!("{}", costs.markdown());
+    if costs.are_good() {
         return ExitCode::SUCCESS;
     }
     eprintln!("bench: sends take longer with the audit than is asked for");

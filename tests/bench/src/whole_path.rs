@@ -141,6 +141,23 @@ impl WholePath {
         }
     }
 
+    /// Has messaging's records of the audit trail written, or not: a trigger leaves them out. The service does not know.
+    pub async fn record(&self, on: bool) {
+        let sql = if on {
+            "DROP TRIGGER IF EXISTS audit_record_left_out ON audit_record"
+        } else {
+            "CREATE OR REPLACE FUNCTION audit_left_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+             CREATE OR REPLACE TRIGGER audit_record_left_out BEFORE INSERT ON audit_record \
+             FOR EACH ROW EXECUTE FUNCTION audit_left_out()"
+        };
+        database::execute(&self.messaging, sql).await;
+    }
+
+    /// How many records messaging's audit trail has.
+    pub async fn records(&self) -> i64 {
+        database::value(&self.messaging, "SELECT count(*) FROM audit_record").await
+    }
+
     /// Replies, so many in flight.
     pub async fn load(&self, in_flight: usize, span: Duration) -> Measured {
         closed_loop(in_flight, span, self.caller(None)).await
