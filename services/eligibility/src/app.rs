@@ -83,7 +83,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let eligibility = Eligibility { store: store.clone() };
     let directory = Directory::new(store, clock, life.stopping(), settings.import);
 
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let (reporter, health) = health::service();
     let rpcs = (eligibility, administration, directory);
     let linger = settings.server.call_timeout + LINGER;
     life.spawn("audit", writer.run(life.stopping(), linger));

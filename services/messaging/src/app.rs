@@ -118,7 +118,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         "gauges",
         metrics::follow(gauges::COMPONENT, database.clone(), read, life.stopping()),
     );
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let (reporter, health) = health::service();
     life.spawn(
         "health",
         health::follow_database(reporter, SERVICES, database, life.clone()),

@@ -95,7 +95,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
         life.stopping(),
     );
 
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let (reporter, health) = health::service();
     let linger = settings.server.call_timeout + LINGER;
     life.spawn("audit", writer.run(life.stopping(), linger));
     life.spawn("seals", sealer.run(life.stopping()));

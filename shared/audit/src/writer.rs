@@ -104,7 +104,9 @@ impl Writer {
             return None;
         }
         match self.write(&records).await {
-            Ok(()) => Some(Instant::now()),
+            Ok(()) if records.len() == BATCH => Some(Instant::now()),
+            // What a flood of them brings meanwhile is one row for each kind, not a commit for each.
+            Ok(()) => Some(Instant::now() + GATHER),
             Err(error) => {
                 tracing::warn!(%error, kinds = records.len(), "refused calls wait to be recorded");
                 self.refusals.put_back(records);

@@ -15,7 +15,7 @@ use carepost_proto::{ACCESS_TABLE, RpcAccess, common::v1::ErrorReason};
 use carepost_runtime::{
     Backoff, Clock, Ids,
     metrics::{labels::Shed, metrics},
-    server::ServerSettings,
+    server::{Guest, ServerSettings},
 };
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
@@ -27,6 +27,7 @@ use tracing::{Instrument, Span, field::Empty};
 use crate::{
     Violations, audit,
     authn::Authenticator,
+    beside::{self, Beside},
     deadline::{Deadline, grpc_timeout},
     measure::Measured,
     places::Places,
@@ -34,10 +35,6 @@ use crate::{
     status, trace_context,
 };
 
-/// Health answers anybody: Kubernetes' probes have no token. Nothing else does.
-const HEALTH: &str = "/grpc.health.v1.Health/";
-/// Reflection answers every caller with a good token; it is about no organization.
-const REFLECTION: &str = "/grpc.reflection.";
 /// In the answer's metadata: the id of the call, which each of its log lines has as well.
 pub const CALL_ID: &str = "carepost-call-id";
 /// How long a caller who was refused for overload should wait: half a second to one, so that they do not all come back at once.
@@ -55,6 +52,7 @@ struct Guarding {
     trail: Trail,
     rates: Rates,
     places: Places,
+    beside: Beside,
     timeout: Duration,
 }
 
@@ -68,6 +66,7 @@ impl GuardLayer {
             trail,
             rates: Rates::new(&settings.rates),
             places: Places::new(settings),
+            beside: Beside::default(),
             timeout: settings.call_timeout,
         }))
     }
@@ -111,11 +110,10 @@ where
         // The one that was polled ready is called; its clone waits for the next call.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        if request.uri().path().starts_with(HEALTH) {
-            let mut inner = inner;
-            return Box::pin(inner.call(request));
-        }
         let guarding = Arc::clone(&self.guarding);
+        if beside::is_health(request.uri().path()) {
+            return Box::pin(async move { guarding.health(inner, request).await });
+        }
         let call_id = Ids.next(Clock::system().now());
         let access = ACCESS_TABLE.iter().find(|access| access.path == request.uri().path());
         let span = tracing::info_span!(
@@ -191,6 +189,15 @@ impl Guarding {
         }
     }
 
+    async fn health<S>(&self, inner: S, request: Request<Body>) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        let begun = Instant::now();
+        let answer = self.beside.health(inner, request).await;
+        answer.unwrap_or_else(|refused| Ok(refuse(&refused, begun)))
+    }
+
     /// A place comes first, then the caller: what a flood costs most is looking at its tokens, and one without any would come
     /// for nothing. Who has no good token is gone again before anybody has waited for it.
     async fn serve<S>(&self, mut inner: S, mut request: Request<Body>, call: &Call) -> Result<Response<Body>, S::Error>
@@ -201,9 +208,18 @@ impl Guarding {
             metrics().shed(Shed::Overloaded);
             return Ok(refuse(&status::overloaded(OVERLOAD_DELAY.delay(1)), call.begun));
         };
-        if let Err(refused) = self.admit(call, &mut request).await {
-            return Ok(refuse(&refused, call.begun));
-        }
+        let admitted = match self.admit(call, &mut request).await {
+            Ok(()) if call.access.is_some() => Ok(request),
+            Ok(()) if beside::is_reflection(request.uri().path()) => {
+                self.beside.reflection(request, call.begun + self.timeout)
+            }
+            Ok(()) => Err(unimplemented()),
+            Err(refused) => Err(refused),
+        };
+        let request = match admitted {
+            Ok(request) => request,
+            Err(refused) => return Ok(refuse(&refused, call.begun)),
+        };
         let answer = settle(AssertUnwindSafe(inner.call(request)).catch_unwind().await, call.begun)?;
         // What cannot be recorded is not shown.
         if code(&answer) == Code::Ok && audit::answered(&self.trail, call.access, &call.occasion).await.is_err() {
@@ -212,19 +228,31 @@ impl Guarding {
         Ok(answer)
     }
 
+    /// Who is refused has called as well, and pays for it.
     async fn admit(&self, call: &Call, request: &mut Request<Body>) -> Result<(), Status> {
-        let Some(access) = call.access else {
-            self.authenticator.verify(request.headers()).await?;
-            if request.uri().path().starts_with(REFLECTION) {
-                return Ok(());
-            }
-            return Err(unimplemented());
-        };
         let headers = request.headers();
-        let caller = self.authenticator.caller(headers, access, &call.occasion).await?;
-        Span::current().record("organization", caller.organization.as_str());
-        self.rates.take(&caller)?;
-        request.extensions_mut().insert(caller);
+        let admitted = match call.access {
+            Some(access) => self
+                .authenticator
+                .caller(headers, access, &call.occasion)
+                .await
+                .map(Some),
+            None => self.authenticator.verify(headers).await.map(|who| {
+                call.occasion.identify(who);
+                None
+            }),
+        };
+        let who = call.occasion.who();
+        if who.actor.is_some()
+            && let Some(guest) = request.extensions().get::<Guest>()
+        {
+            guest.is_known();
+        }
+        self.rates.take(&who)?;
+        if let Some(caller) = admitted? {
+            Span::current().record("organization", caller.organization.as_str());
+            request.extensions_mut().insert(caller);
+        }
         Ok(())
     }
 }

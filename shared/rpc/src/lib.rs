@@ -12,6 +12,7 @@ pub mod status;
 pub mod trace_context;
 
 mod audit;
+mod beside;
 mod fields;
 mod measure;
 mod places;

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use carepost_audit::Who;
 use carepost_identity::{Actor, OrganizationId, PersonId, ServiceName};
 use carepost_proto::common::v1::ErrorReason;
 use carepost_runtime::{
@@ -24,14 +25,14 @@ use governor::{
 };
 use tonic::Status;
 
-use crate::{Caller, status};
+use crate::status;
 
 /// After so many calls, buckets that are full again are forgotten.
 const FORGET_EVERY: u32 = 10_000;
 
 /// The buckets of all callers.
 pub(crate) struct Rates<C: Clock + Clone = MonotonicClock> {
-    people: Buckets<(OrganizationId, PersonId), C>,
+    people: Buckets<(Option<OrganizationId>, PersonId), C>,
     services: Buckets<ServiceName, C>,
     organizations: Buckets<OrganizationId, C>,
 }
@@ -51,19 +52,23 @@ impl<C: Clock + Clone> Rates<C> {
         }
     }
 
-    /// Takes a token for this call.
+    /// Takes a token for this call. Nobody has one to pay of whom nothing is known.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`, with the time until there is one again.
-    pub(crate) fn take(&self, caller: &Caller) -> Result<(), Status> {
-        let taken = match &caller.actor {
+    pub(crate) fn take(&self, who: &Who) -> Result<(), Status> {
+        let taken = match &who.actor {
+            None => Ok(()),
             // A service asks for many organizations: it has a bucket alone. People share that of their organization, however
             // they come, so that the crowd of one hospital is not felt by another.
-            Actor::Service(service) => self.services.take(service),
-            Actor::Person(person) | Actor::OnBehalf { person, .. } => self
+            Some(Actor::Service(service)) => self.services.take(service),
+            Some(Actor::Person(person) | Actor::OnBehalf { person, .. }) => self
                 .people
-                .take(&(caller.organization.clone(), person.clone()))
-                .and_then(|()| self.organizations.take(&caller.organization)),
+                .take(&(who.organization.clone(), person.clone()))
+                .and_then(|()| match &who.organization {
+                    Some(organization) => self.organizations.take(organization),
+                    None => Ok(()),
+                }),
         };
         taken.map_err(|wait| {
             metrics().shed(Shed::RateLimited);
@@ -101,8 +106,6 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
 
 #[cfg(test)]
 mod tests {
-    use carepost_audit::Occasion;
-    use chrono::DateTime;
     use governor::clock::FakeRelativeClock;
     use tonic::Code;
     use tonic_types::StatusExt;
@@ -124,21 +127,19 @@ mod tests {
         },
     };
 
-    fn person(organization: &str, person: &str) -> Caller {
+    fn person(organization: &str, person: &str) -> Who {
         caller(organization, Actor::Person(person.parse().unwrap()))
     }
 
-    fn caller(organization: &str, actor: Actor) -> Caller {
-        Caller {
-            organization: OrganizationId::parse(organization).unwrap(),
-            actor,
-            expires: DateTime::UNIX_EPOCH,
-            occasion: Occasion::own(uuid::Uuid::nil(), "test"),
+    fn caller(organization: &str, actor: Actor) -> Who {
+        Who {
+            organization: OrganizationId::parse(organization).ok(),
+            actor: Some(actor),
         }
     }
 
-    fn calls(rates: &Rates<FakeRelativeClock>, caller: &Caller) -> usize {
-        (0..100).take_while(|_| rates.take(caller).is_ok()).count()
+    fn calls(rates: &Rates<FakeRelativeClock>, who: &Who) -> usize {
+        (0..100).take_while(|_| rates.take(who).is_ok()).count()
     }
 
     #[test]

@@ -11,9 +11,13 @@ use std::{
 };
 
 use sea_orm::DatabaseConnection;
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+    server::HealthReporter,
+};
 
-use crate::{database, lifecycle::Lifecycle};
+use crate::{database, lifecycle::Lifecycle, server::NAME_BYTES};
 
 /// How often the database is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -42,6 +46,13 @@ impl Readiness {
         let answer = !databases.is_empty() && databases.values().all(|answers| *answers);
         answer && self.started.load(Ordering::Acquire)
     }
+}
+
+/// The service, and who tells it.
+#[must_use]
+pub fn service() -> (HealthReporter, HealthServer<impl Health>) {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    (reporter, health.max_decoding_message_size(NAME_BYTES))
 }
 
 /// Keeps the health of the process and of the named gRPC services true, until the process stops; then they are not serving.

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use router::{Router, Server};
+pub use traffic::Guest;
 pub(crate) use traffic::Traffic;
 
 use self::traffic::Bounds;
@@ -18,6 +19,9 @@ use crate::{
     settings::Reader,
     tls::{ServerTls, TlsSettings},
 };
+
+/// The largest request of health and of reflection: each is a name.
+pub(crate) const NAME_BYTES: usize = 1_024;
 
 /// Settings of the server.
 #[derive(Clone, Debug)]
@@ -168,4 +172,5 @@ pub fn reflection(
         .iter()
         .fold(builder, |builder, service| builder.with_service_name(*service))
         .build_v1()
+        .map(|service| service.max_decoding_message_size(NAME_BYTES))
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use carepost_audit::{Occasion, Record, Trail, Unrecorded, Who, Writer};
 use carepost_runtime::Clock;
-use tokio::task::JoinHandle;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, interval},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -88,7 +91,25 @@ async fn refusals_of_one_kind_are_counted_together(place: Place) {
     }
 }
 
+async fn a_flood_of_refusals_is_written_now_and_then(place: Place) {
+    let (trail, running, stop) = writing(&place);
+    let begun = Instant::now();
+    let mut next = interval(Duration::from_millis(1));
+    for number in 0..1_000 {
+        next.tick().await;
+        trail.refuse(refusal(&Who::default(), "10.0.0.1", number));
+    }
+    stop.cancel();
+    drop(trail);
+    running.await.unwrap();
+    // They are gathered for a tenth of a second each time, whether or not there were some before.
+    let most = begun.elapsed().as_millis() / 100 + 2;
+    let rows = place.count("actor = 'unknown'").await;
+    assert!(u128::try_from(rows).unwrap() <= most, "{rows} rows, {most} at most");
+}
+
 on_both! {
+    a_flood_of_refusals_is_written_now_and_then
     readings_are_there_when_their_readers_go_on
     what_cannot_be_written_is_not_read
     refusals_of_one_kind_are_counted_together

@@ -41,7 +41,7 @@ struct Inner {
     issuers: Vec<Issuer>,
     sets: RwLock<HashMap<String, Arc<KeySet>>>,
     /// When each issuer's keys were last read for a key that was not known.
-    last_eager: HashMap<String, Mutex<Option<Instant>>>,
+    last_eager: HashMap<String, Arc<Mutex<Option<Instant>>>>,
     eager: Semaphore,
 }
 
@@ -85,7 +85,7 @@ impl Keys {
             last_eager: settings
                 .issuers
                 .iter()
-                .map(|issuer| (issuer.name.clone(), Mutex::default()))
+                .map(|issuer| (issuer.name.clone(), Arc::default()))
                 .collect(),
             eager: Semaphore::new(EAGER),
         }));
@@ -114,13 +114,19 @@ impl Keys {
             return Ok(None);
         };
         let _waiting = self.0.eager.try_acquire().map_err(|_| NoKeys)?;
-        let mut last = last.lock().await;
+        let mut last = Arc::clone(last).lock_owned().await;
         let found = self.known(issuer, id);
         if matches!(found, Ok(Some(_))) || last.is_some_and(|last| last.elapsed() < EAGER_REFRESH) {
             return found;
         }
-        self.refresh(known).await;
-        *last = Some(Instant::now());
+        // A task of its own: a caller who goes away would leave the next one to begin again, as often as somebody likes.
+        let (keys, known) = (self.clone(), known.clone());
+        let read = tokio::spawn(async move {
+            keys.refresh(&known).await;
+            *last = Some(Instant::now());
+        });
+        // Fails as the process ends.
+        let _ = read.await;
         self.known(issuer, id)
     }
 

@@ -59,13 +59,27 @@ impl Authenticator {
         Self(Arc::new(Inner { settings, tokens }))
     }
 
-    /// Verifies the token alone.
+    /// Verifies the token alone, and tells whose it is.
     ///
     /// # Errors
     /// UNAUTHENTICATED without a good token, UNAVAILABLE while the issuer's keys cannot be read.
-    pub async fn verify(&self, headers: &HeaderMap) -> Result<(), Status> {
+    pub async fn verify(&self, headers: &HeaderMap) -> Result<Who, Status> {
         let claims = self.claims(headers).await?;
-        self.bearer(&claims).map(drop)
+        let (organization, actor) = match self.bearer(&claims)? {
+            Bearer::Person {
+                organization,
+                person,
+                allowed,
+            } => (
+                allowed.contain(&organization).then_some(organization),
+                Actor::Person(person),
+            ),
+            Bearer::Service(service) => (None, Actor::Service(service.name.clone())),
+        };
+        Ok(Who {
+            organization,
+            actor: Some(actor),
+        })
     }
 
     /// The caller of an RPC.

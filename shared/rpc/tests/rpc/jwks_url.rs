@@ -3,7 +3,10 @@
 use std::{
     fs,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use carepost_rpc::authn::{Authenticator, IdentitySettings, Keys};
@@ -18,7 +21,8 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
-    time::{Duration, Instant, sleep},
+    sync::Semaphore,
+    time::{Duration, Instant, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tonic::Code;
@@ -119,6 +123,51 @@ async fn keys_are_read_from_a_url_and_a_rotation_is_seen_by_all_who_come_with_it
         refused.code(),
         Code::Unauthenticated,
         "a remembered token goes with its key"
+    );
+}
+
+/// Serves a text, once there is a permit for it; and counts who asks.
+async fn serve_slowly(text: Arc<Mutex<String>>, gate: Arc<Semaphore>, asked: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            asked.fetch_add(1, Ordering::SeqCst);
+            let (text, gate) = (Arc::clone(&text), Arc::clone(&gate));
+            tokio::spawn(async move {
+                gate.acquire().await.unwrap().forget();
+                answer(stream, |_| (200, text.lock().unwrap().clone())).await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_go_away_do_not_have_the_keys_read_again_and_again() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (first, second) = (TokenIssuer::new("login"), TokenIssuer::eddsa("login"));
+    let served = Arc::new(Mutex::new(first.jwks_json()));
+    let (gate, asked) = (Arc::new(Semaphore::new(1)), Arc::default());
+    let url = serve_slowly(Arc::clone(&served), Arc::clone(&gate), Arc::clone(&asked)).await;
+    let settings = settings(&url, &[]).unwrap();
+    let keys = Keys::load(&settings).await;
+    let authenticator = Authenticator::new(settings, keys, Clock::system());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+
+    *served.lock().unwrap() = second.jwks_json();
+    let new = headers(&second.person("southern", "staff/1"));
+    for _ in 0..20 {
+        let gone = timeout(Duration::from_millis(20), authenticator.verify(&new)).await;
+        assert!(gone.is_err(), "{gone:?}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    gate.add_permits(1);
+    let verified = timeout(Duration::from_secs(20), authenticator.verify(&new)).await;
+    assert!(
+        verified.unwrap().is_ok(),
+        "what was begun for who is gone is there for the others"
     );
 }
 

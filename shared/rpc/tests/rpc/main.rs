@@ -4,6 +4,7 @@
 
 mod audit;
 mod authority;
+mod beside;
 mod connections;
 mod deadlines;
 mod jwks_url;

@@ -21,6 +21,7 @@ use carepost_rpc::{
 use carepost_runtime::{
     Clock,
     database::open_file,
+    health,
     lifecycle::Lifecycle,
     server::{self, ServerSettings},
     settings::Reader,
@@ -201,9 +202,11 @@ impl Served {
         let authenticator = Authenticator::new(identity, keys, Clock::system());
         let guard = GuardLayer::new(authenticator, trail, &settings);
         let port = incoming.address().port();
-        let (_, health) = tonic_health::server::health_reporter();
+        let (_, health) = health::service();
         let router = settings.builder().layer(guard).add_service(health);
+        let reflection = server::reflection(carepost_proto::DESCRIPTOR_SET, &[Worker::NAME]).unwrap();
         let serving = router
+            .add_service(reflection)
             .add_service(Worker(Arc::clone(&work)))
             .serve_with_incoming_shutdown(incoming, life.stopping().cancelled_owned());
         life.spawn("server", server::run(serving, life.stopping(), Duration::from_secs(1)));

@@ -23,7 +23,7 @@ use tower::{
 
 use super::{
     streams::{Answer, Streams},
-    traffic::{Bounds, Traffic, Verdict},
+    traffic::{Bounds, Guest, Traffic, Verdict},
 };
 use crate::incoming::{Connection, Incoming};
 
@@ -268,6 +268,7 @@ where
         let call = self.traffic.call();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.from.clone());
+        request.extensions_mut().insert(Guest::of(&self.traffic));
         let answering = self.service.clone().oneshot(request);
         Box::pin(async move {
             let answer = answering.await?;

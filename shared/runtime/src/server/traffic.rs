@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Traffic {
     blocked: AtomicU64,
     calls: AtomicUsize,
     quiet: AtomicU64,
+    /// Whether a caller on it was known.
+    known: AtomicBool,
 }
 
 /// How long a connection may last, and why it may end before.
@@ -56,6 +58,7 @@ impl Traffic {
             blocked: AtomicU64::new(0),
             calls: AtomicUsize::new(0),
             quiet: AtomicU64::new(0),
+            known: AtomicBool::new(false),
         }
     }
 
@@ -98,6 +101,9 @@ impl Traffic {
         if !self.has_begun() && age > bounds.patience {
             return Verdict::Cut("its client did not begin HTTP/2");
         }
+        if crowded && age > bounds.patience && !self.known.load(Ordering::Relaxed) {
+            return Verdict::Cut("nobody is known on it, and places are few");
+        }
         if let Some(leaving) = leaving {
             let over = leaving > bounds.grace;
             return if over {
@@ -124,6 +130,21 @@ impl Traffic {
 
     fn since(&self, milliseconds: u64) -> Duration {
         Duration::from_millis(self.milliseconds().saturating_sub(milliseconds))
+    }
+}
+
+/// Who is at the other end of a call's connection.
+#[derive(Clone, Debug)]
+pub struct Guest(Arc<Traffic>);
+
+impl Guest {
+    pub(super) fn of(traffic: &Arc<Traffic>) -> Self {
+        Self(Arc::clone(traffic))
+    }
+
+    /// Notes that a caller on the connection was known: it keeps its place where places are few.
+    pub fn is_known(&self) {
+        self.0.known.store(true, Ordering::Relaxed);
     }
 }
 
@@ -181,9 +202,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn where_places_are_few_they_are_for_those_who_are_known() {
+        let traffic = Arc::new(Traffic::new());
+        traffic.heard(100);
+        let call = traffic.call();
+        after(9).await;
+        assert_eq!(traffic.judge(&BOUNDS, None, true), Verdict::Stay);
+        after(1).await;
+        assert_eq!(traffic.judge(&BOUNDS, None, false), Verdict::Stay);
+        assert!(matches!(traffic.judge(&BOUNDS, None, true), Verdict::Cut(_)));
+        Guest::of(&traffic).is_known();
+        assert_eq!(traffic.judge(&BOUNDS, None, true), Verdict::Stay);
+        drop(call);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_has_no_call_is_asked_to_leave_and_earlier_where_places_are_few() {
         let traffic = Arc::new(Traffic::new());
         traffic.heard(100);
+        Guest::of(&traffic).is_known();
         let call = traffic.call();
         after(70).await;
         assert_eq!(traffic.judge(&BOUNDS, None, true), Verdict::Stay);
