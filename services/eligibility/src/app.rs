@@ -1,6 +1,6 @@
 //! The composition root: the only file that names every concrete part of the service.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use carepost_audit::{Sealer, Trail, Writer};
 use carepost_broker::{gauges::Gauges, publisher::Publisher, relay::Relay};
@@ -39,9 +39,6 @@ const SERVICES: &[&str] = &[
     "carepost.eligibility.v1.SettingsService",
 ];
 
-/// How long the audit trail outlasts the last calls.
-const LINGER: Duration = Duration::from_secs(2);
-
 /// Starts the service within the life of a process, and tells where it listens.
 ///
 /// # Errors
@@ -49,6 +46,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fatal> {
     let clock = Clock::system();
     let database = database::connect::<Migrator>(&settings.database).await?;
+    let probe = database::Probe::new(&settings.database, &database).await?;
     let keys = Keys::load(&settings.identity).await;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
     let outbox = Arc::new(Notify::new());
@@ -66,7 +64,13 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     };
     life.spawn(
         "gauges",
-        metrics::follow(Component::Eligibility, database.clone(), read, life.stopping()),
+        metrics::follow(
+            Component::Eligibility,
+            database.clone(),
+            probe.clone(),
+            read,
+            life.stopping(),
+        ),
     );
     let relay = Relay {
         db: database.clone(),
@@ -85,7 +89,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
 
     let (reporter, health) = health::service();
     let rpcs = (eligibility, administration, directory);
-    let linger = settings.server.call_timeout + LINGER;
+    let linger = settings.server.linger();
     life.spawn("audit", writer.run(life.stopping(), linger));
     life.spawn("seals", sealer.run(life.stopping()));
     let address = serve(&settings.server, (authenticator, trail), rpcs, health, &life).await?;
@@ -93,7 +97,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     life.spawn("relay", relay.run(life.stopping()));
     life.spawn(
         "health",
-        health::follow_database(reporter, SERVICES, database, life.clone()),
+        health::follow_database(reporter, SERVICES, probe, life.clone()),
     );
     Ok(address)
 }

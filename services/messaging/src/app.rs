@@ -48,8 +48,6 @@ const SERVICES: &[&str] = &[
     "carepost.messaging.v1.MessagingService",
     "carepost.messaging.v1.OperatorService",
 ];
-/// How long the audit trail outlasts the last calls.
-const LINGER: Duration = Duration::from_secs(2);
 /// How often old requests are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -59,6 +57,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// If the database cannot be used, the port is taken, or the machine's root certificates cannot be read.
 pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fatal> {
     let database = database::connect::<Migrator>(&settings.database).await?;
+    let probe = database::Probe::new(&settings.database, &database).await?;
     let keys = Keys::load(&settings.identity).await;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), Clock::system());
     let outbox = Arc::new(Notify::new());
@@ -116,14 +115,20 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     };
     life.spawn(
         "gauges",
-        metrics::follow(gauges::COMPONENT, database.clone(), read, life.stopping()),
+        metrics::follow(
+            gauges::COMPONENT,
+            database.clone(),
+            probe.clone(),
+            read,
+            life.stopping(),
+        ),
     );
     let (reporter, health) = health::service();
     life.spawn(
         "health",
-        health::follow_database(reporter, SERVICES, database, life.clone()),
+        health::follow_database(reporter, SERVICES, probe, life.clone()),
     );
-    let linger = settings.server.call_timeout + LINGER;
+    let linger = settings.server.linger();
     life.spawn("audit", writer.run(life.stopping(), linger));
     life.spawn("seals", sealer.run(life.stopping()));
     life.spawn("keys", keys.keep_fresh(life.stopping()));

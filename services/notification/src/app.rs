@@ -1,6 +1,6 @@
 //! Puts the service together: the only file that names every concrete part.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use carepost_audit::{Sealer, Trail, Writer};
 use carepost_broker::{consumer::Consumer, gauges::Gauges};
@@ -34,9 +34,6 @@ use crate::{
 /// The services whose health is told.
 const SERVICES: &[&str] = &["carepost.notification.v1.NotificationService"];
 
-/// How long the audit trail outlasts the last calls.
-const LINGER: Duration = Duration::from_secs(2);
-
 /// Starts the service within a life, and tells where it listens.
 ///
 /// # Errors
@@ -46,6 +43,7 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     let transport = Transport::new(&settings.mail)?;
     let eligibility = Peer::new("eligibility", &settings.eligibility)?;
     let database = database::connect::<Migrator>(&settings.database).await?;
+    let probe = database::Probe::new(&settings.database, &database).await?;
     let keys = Keys::load(&settings.identity).await;
     let authenticator = Authenticator::new(settings.identity, keys.clone(), clock.clone());
     let store = Store::new(database.clone());
@@ -86,7 +84,13 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     };
     life.spawn(
         "gauges",
-        metrics::follow(Component::Notification, database.clone(), read, life.stopping()),
+        metrics::follow(
+            Component::Notification,
+            database.clone(),
+            probe.clone(),
+            read,
+            life.stopping(),
+        ),
     );
     let consumer = Consumer::new(settings.broker, clock);
     let consuming = consumer.run(
@@ -96,13 +100,13 @@ pub async fn start(settings: Settings, life: Lifecycle) -> Result<SocketAddr, Fa
     );
 
     let (reporter, health) = health::service();
-    let linger = settings.server.call_timeout + LINGER;
+    let linger = settings.server.linger();
     life.spawn("audit", writer.run(life.stopping(), linger));
     life.spawn("seals", sealer.run(life.stopping()));
     let address = serve(&settings.server, (authenticator, trail), notification, health, &life).await?;
     life.spawn(
         "health",
-        health::follow_database(reporter, SERVICES, database, life.clone()),
+        health::follow_database(reporter, SERVICES, probe, life.clone()),
     );
     life.spawn("keys", keys.keep_fresh(life.stopping()));
     life.spawn("inbox", consuming);

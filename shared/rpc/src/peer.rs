@@ -213,7 +213,8 @@ impl TokenFile {
         Self(Arc::new((path, Mutex::new(None))))
     }
 
-    /// The header; none if the file could never be read. One that cannot be read any more stays in use: it ends by itself.
+    /// The header; none if the file never had a token. One that was read stays in use where there is none any more, as while it is
+    /// written anew: it ends by itself.
     async fn bearer(&self) -> Option<HeaderValue> {
         let (path, token) = &*self.0;
         let mut token = token.lock().await;
@@ -227,9 +228,10 @@ impl TokenFile {
         let unchanged = token
             .as_ref()
             .is_some_and(|read| modified.is_some() && read.modified == modified);
-        if !unchanged && let Ok(text) = tokio::fs::read_to_string(path).await {
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", text.trim())).ok()?;
-            bearer.set_sensitive(true);
+        if !unchanged
+            && let Ok(text) = tokio::fs::read_to_string(path).await
+            && let Some(bearer) = header(text.trim())
+        {
             *token = Some(ReadToken {
                 bearer,
                 modified,
@@ -239,5 +241,42 @@ impl TokenFile {
         let read = token.as_mut()?;
         read.looked = Instant::now();
         Some(read.bearer.clone())
+    }
+}
+
+fn header(token: &str) -> Option<HeaderValue> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+    bearer.set_sensitive(true);
+    (!token.is_empty()).then_some(bearer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, io::Write};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_stays_until_there_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let token = TokenFile::new(path.clone());
+        let mut written = 0;
+        let mut read_after = async |text: &str| {
+            written += 1;
+            let mut file = File::create(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(written))
+                .unwrap();
+            tokio::time::advance(TOKEN_AGE).await;
+            let bearer = token.bearer().await;
+            bearer.map(|bearer| bearer.to_str().unwrap().to_owned())
+        };
+        assert_eq!(read_after("").await, None);
+        assert_eq!(read_after("one\n").await.as_deref(), Some("Bearer one"));
+        // As while somebody writes it.
+        assert_eq!(read_after("").await.as_deref(), Some("Bearer one"));
+        assert_eq!(read_after("no\u{1}header").await.as_deref(), Some("Bearer one"));
+        assert_eq!(read_after("two").await.as_deref(), Some("Bearer two"));
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
     sqlx::{
         self, Connection as _, PgConnection,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -208,10 +208,74 @@ async fn patiently(options: ConnectOptions) -> Result<DatabaseConnection, DbErr>
     }
 }
 
-/// Whether the database answers now, within two seconds.
-pub async fn answers(database: &DatabaseConnection) -> bool {
-    matches!(
-        tokio::time::timeout(Duration::from_secs(2), database.ping()).await,
-        Ok(Ok(()))
-    )
+/// Asks a service's database whether it answers. Clones share its connection.
+#[derive(Clone, Debug)]
+pub struct Probe(DatabaseConnection);
+
+impl Probe {
+    /// A probe with a connection of its own, made when it is first needed. It does not wait for those of the service: where all
+    /// are at work the database answers, and to say that it does not would take every replica out when they are needed most.
+    /// `SQLite` has only the one.
+    ///
+    /// # Errors
+    /// If the settings lead to no database.
+    pub async fn new(settings: &DatabaseSettings, service: &DatabaseConnection) -> Result<Self, DbErr> {
+        if service.get_database_backend() != DbBackend::Postgres {
+            return Ok(Self(service.clone()));
+        }
+        let mut options = settings.options(None);
+        options.max_connections(1).min_connections(0).connect_lazy(true);
+        Ok(Self(Database::connect(options).await?))
+    }
+
+    /// Whether it answers now, within two seconds.
+    pub async fn answers(&self) -> bool {
+        matches!(
+            tokio::time::timeout(Duration::from_secs(2), self.0.ping()).await,
+            Ok(Ok(()))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carepost_testkit::Servers;
+    use sea_orm::TransactionTrait;
+
+    use super::*;
+
+    fn settings(url: &str) -> DatabaseSettings {
+        let section = "[database]\nmax_connections = 1\nacquire_timeout_ms = 500\nstatement_timeout_ms = 5000\n";
+        let mut reader = Reader::embedded(section, &format!("[database]\nurl = \"{url}\"\n")).unwrap();
+        let settings = DatabaseSettings::read(&mut reader);
+        reader.finish(settings).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_database_answers_while_the_service_s_connections_are_all_at_work() {
+        let servers = Servers::ensure().await;
+        let settings = settings(&servers.postgres_url("postgres"));
+        let service = Database::connect(settings.options(None)).await.unwrap();
+        let probe = Probe::new(&settings, &service).await.unwrap();
+        let _at_work = service.begin().await.unwrap();
+        assert!(service.ping().await.is_err(), "there is none left");
+        assert!(probe.answers().await);
+        assert!(probe.answers().await);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_there_does_not_answer() {
+        let service = Database::connect("sqlite::memory:").await.unwrap();
+        assert!(
+            Probe::new(&settings("sqlite::memory:"), &service)
+                .await
+                .unwrap()
+                .answers()
+                .await
+        );
+        let servers = Servers::ensure().await;
+        let gone = settings("postgres://postgres@127.0.0.1:1/postgres?sslmode=disable");
+        let service = Database::connect(servers.postgres_url("postgres")).await.unwrap();
+        assert!(!Probe::new(&gone, &service).await.unwrap().answers().await);
+    }
 }

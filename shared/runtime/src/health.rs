@@ -10,14 +10,13 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::DatabaseConnection;
 use tonic_health::{
     ServingStatus,
     pb::health_server::{Health, HealthServer},
     server::HealthReporter,
 };
 
-use crate::{database, lifecycle::Lifecycle, server::NAME_BYTES};
+use crate::{database::Probe, lifecycle::Lifecycle, server::NAME_BYTES};
 
 /// How often the database is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -59,12 +58,12 @@ pub fn service() -> (HealthReporter, HealthServer<impl Health>) {
 pub async fn follow_database(
     reporter: HealthReporter,
     services: &'static [&'static str],
-    database: DatabaseConnection,
+    database: Probe,
     life: Lifecycle,
 ) {
     let stopping = life.stopping();
     while !stopping.is_cancelled() {
-        let answers = database::answers(&database).await;
+        let answers = database.answers().await;
         life.readiness()
             .database(services.first().copied().unwrap_or_default(), answers);
         let status = if answers {

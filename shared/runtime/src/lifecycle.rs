@@ -29,6 +29,7 @@ pub enum Failure {
 pub struct Lifecycle {
     stopping: CancellationToken,
     dropping: CancellationToken,
+    over: CancellationToken,
     tasks: TaskTracker,
     failed: Arc<OnceLock<Failure>>,
     readiness: Readiness,
@@ -73,15 +74,28 @@ impl Lifecycle {
                 }
             };
             if ended.is_err() || !life.stopping.is_cancelled() {
-                tracing::error!(
-                    task = name,
-                    panicked = ended.is_err(),
-                    "a background task ended unexpectedly"
-                );
-                let _ = life.failed.set(Failure::TaskEnded(name));
-                life.stop();
+                life.fail(name, ended.is_err());
             }
         });
+    }
+
+    /// Runs a task beside all others until they have ended: whoever watches the process sees it stop. If it ends before, the
+    /// process is stopped and fails.
+    pub fn spawn_beside(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let life = self.clone();
+        tokio::spawn(async move {
+            let mut running = tokio::spawn(task);
+            tokio::select! {
+                ended = &mut running => life.fail(name, ended.is_err()),
+                () = life.over.cancelled() => running.abort(),
+            }
+        });
+    }
+
+    fn fail(&self, name: &'static str, panicked: bool) {
+        tracing::error!(task = name, panicked, "a background task ended unexpectedly");
+        let _ = self.failed.set(Failure::TaskEnded(name));
+        self.stop();
     }
 
     /// From now on, SIGTERM or Ctrl-C begins stage one. Called before anything is started: a signal that comes meanwhile
@@ -126,6 +140,7 @@ impl Lifecycle {
             self.dropping.cancel();
             self.tasks.wait().await;
         }
+        self.over.cancel();
         self.failed.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 }
@@ -154,6 +169,30 @@ mod tests {
         let life = Lifecycle::default();
         life.spawn("broken", async { panic!("on purpose") });
         assert_eq!(life.run(GRACE).await, Err(Failure::TaskEnded("broken")));
+    }
+
+    #[tokio::test]
+    async fn what_is_beside_them_lasts_as_long_as_they_do() {
+        let life = Lifecycle::default();
+        let (last, ends) = tokio::sync::oneshot::channel::<()>();
+        let (held, ended) = tokio::sync::oneshot::channel::<()>();
+        life.spawn("worker", async { drop(ends.await) });
+        life.spawn_beside("beside", async {
+            let _held = held;
+            std::future::pending().await
+        });
+        life.stop();
+        let mut running = tokio::spawn(life.run(GRACE));
+        tokio::select! {
+            _ = ended => panic!("it ended first"),
+            _ = &mut running => panic!("there is still work"),
+            () = tokio::task::yield_now() => drop(last),
+        }
+        assert_eq!(running.await.unwrap(), Ok(()));
+
+        let life = Lifecycle::default();
+        life.spawn_beside("short", async {});
+        assert_eq!(life.run(GRACE).await, Err(Failure::TaskEnded("short")));
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,6 +23,9 @@ use crate::{
 /// The largest request of health and of reflection: each is a name.
 pub(crate) const NAME_BYTES: usize = 1_024;
 
+/// How long what tells of calls outlasts the last of them.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// Settings of the server.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
@@ -93,14 +96,22 @@ impl ServerSettings {
                 "is required to listen beyond this machine; where something else encrypts, set server.allow_plaintext";
             reader.fault("server.certificate_file", what);
         }
+        let call_timeout = reader.milliseconds("server.call_timeout_ms", 10..=600_000);
+        let grace = reader.seconds("server.grace_seconds", 1..=600);
+        if grace <= call_timeout + LINGER {
+            // Else what is told of the last calls could be cut off.
+            let least = (call_timeout + LINGER).as_secs() + 1;
+            let what = format!("must be {least} at least: server.call_timeout_ms, and 3 s to end in good order");
+            reader.fault("server.grace_seconds", &what);
+        }
         Self {
             listen,
             max_concurrent_calls: reader.count("server.max_concurrent_calls", 1..=100_000),
             max_waiting_calls: reader.count("server.max_waiting_calls", 0..=100_000),
             max_wait: reader.milliseconds("server.max_wait_ms", 1..=60_000),
-            call_timeout: reader.milliseconds("server.call_timeout_ms", 10..=600_000),
+            call_timeout,
             max_request_bytes: reader.count("server.max_request_bytes", 1_024..=16 * 1_024 * 1_024),
-            grace: reader.seconds("server.grace_seconds", 1..=600),
+            grace,
             rates: RateSettings::read(reader),
             max_connections: reader.count("server.max_connections", 1..=1_000_000),
             connections: Bounds {
@@ -112,6 +123,12 @@ impl ServerSettings {
             keepalive: reader.seconds("server.keepalive_seconds", 1..=3_600),
             tls,
         }
+    }
+
+    /// How long after the process began to stop calls may still end, and be told of in the audit trail.
+    #[must_use]
+    pub fn linger(&self) -> Duration {
+        self.call_timeout + LINGER
     }
 
     /// A server with these bounds.
@@ -173,4 +190,22 @@ pub fn reflection(
         .fold(builder, |builder, service| builder.with_service_name(*service))
         .build_v1()
         .map(|service| service.max_decoding_message_size(NAME_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_stops_has_the_time_that_its_last_calls_may_take() {
+        let faults = |grace: u64| {
+            let text = format!("[server]\ncall_timeout_ms = 30000\ngrace_seconds = {grace}\n");
+            let mut reader = Reader::embedded(&text, "").unwrap();
+            let settings = ServerSettings::read(&mut reader);
+            // There are others: most settings are missing.
+            reader.finish(settings).err().unwrap().to_string()
+        };
+        assert!(faults(32).contains("server.grace_seconds: must be 33 at least"));
+        assert!(!faults(33).contains("server.grace_seconds"));
+    }
 }

@@ -39,7 +39,7 @@ use tonic::{body::Body, server::NamedService};
 /// Settings that are never reached, unless a test says otherwise.
 pub const SERVER: &str = "[server]\nlisten = \"127.0.0.1:0\"\nmax_concurrent_calls = 10000\nmax_waiting_calls = 0\n\
     max_wait_ms = 60000\nmax_connections = 1000\nconnection_patience_seconds = 60\nmax_connection_idle_seconds = 600\n\
-    max_connection_grace_seconds = 3600\ncall_timeout_ms = 60000\nmax_request_bytes = 262144\ngrace_seconds = 5\n\
+    max_connection_grace_seconds = 3600\ncall_timeout_ms = 60000\nmax_request_bytes = 262144\ngrace_seconds = 120\n\
     max_connection_age_seconds = 600\nkeepalive_seconds = 60\nallow_plaintext = false\n\
     person_calls_per_second = 100000\nperson_burst = 100000\nservice_calls_per_second = 100000\nservice_burst = 100000\n\
     organization_calls_per_second = 100000\norganization_burst = 100000\n";

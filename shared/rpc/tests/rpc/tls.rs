@@ -18,7 +18,7 @@ use crate::authority::Authority;
 const SERVER: &str = "[server]\nlisten = \"127.0.0.1:0\"\nmax_concurrent_calls = 10\n\
     max_waiting_calls = 10\nmax_wait_ms = 100\nmax_connections = 100\nconnection_patience_seconds = 10\n\
     max_connection_idle_seconds = 120\nmax_connection_grace_seconds = 3600\ncall_timeout_ms = 10000\n\
-    max_request_bytes = 262144\ngrace_seconds = 5\nmax_connection_age_seconds = 300\nkeepalive_seconds = 30\n\
+    max_request_bytes = 262144\ngrace_seconds = 120\nmax_connection_age_seconds = 300\nkeepalive_seconds = 30\n\
     person_calls_per_second = 20\nperson_burst = 200\nservice_calls_per_second = 20\nservice_burst = 200\n\
     organization_calls_per_second = 20\norganization_burst = 200\nallow_plaintext = false\n";
 

@@ -1,7 +1,17 @@
 //! `GET /metrics`, on a port of its own: for scrapers within the cluster, without authentication, since it holds numbers alone.
 //! Beside it are `/livez` and `/readyz`, for who restarts processes and sends them calls, and may not speak mutual TLS.
 
-use std::{collections::VecDeque, convert::Infallible, future, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -14,10 +24,12 @@ use tokio::{
 use super::metrics;
 use crate::{lifecycle::Lifecycle, settings::Reader};
 
-/// The most connections at once. One more takes the place of the oldest: whoever is slow must not keep a probe out.
-const CONNECTIONS: usize = 16;
-/// How long a connection may last, its one answer included.
+/// The most connections at once. One more takes the place of the oldest that has asked for nothing yet: whoever is slow must not
+/// keep a probe out.
+const CONNECTIONS: usize = 256;
+/// How long a connection may last, its one answer included, and how long it may take to ask.
 const PATIENCE: Duration = Duration::from_secs(10);
+const ASKING: Duration = Duration::from_secs(2);
 /// The most bytes of a request's line and headers.
 const HEADERS: usize = 8 * 1_024;
 /// How long to wait when no connection can be accepted.
@@ -51,30 +63,31 @@ pub async fn serve(settings: MetricsSettings, life: &Lifecycle) -> io::Result<Op
     };
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    life.spawn("metrics", accept(listener, life.clone()));
+    // Until the end: that it is not ready is to be seen, and what is counted while it finishes.
+    life.spawn_beside("metrics", accept(listener, life.clone()));
     tracing::info!(%address, "metrics are served");
     Ok(Some(address))
 }
 
 async fn accept(listener: TcpListener, life: Lifecycle) {
-    let stopping = life.stopping();
     let mut open = VecDeque::with_capacity(CONNECTIONS);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping.cancelled() => return,
-        };
-        match accepted {
+        match listener.accept().await {
             Ok((stream, _)) => {
-                open.retain(|one: &AbortHandle| !one.is_finished());
-                if open.len() >= CONNECTIONS
-                    && let Some(oldest) = open.pop_front()
-                {
-                    oldest.abort();
+                open.retain(|one: &Open| !one.task.is_finished());
+                if open.len() >= CONNECTIONS {
+                    let silent = open.iter().position(|one| !one.asked.load(Ordering::Relaxed));
+                    if let Some(one) = open.remove(silent.unwrap_or_default()) {
+                        one.task.abort();
+                    }
                 }
+                let asked = Arc::<AtomicBool>::default();
                 // Whatever goes wrong is the scraper's to see.
-                let answering = tokio::time::timeout(PATIENCE, connection(stream, life.clone()));
-                open.push_back(tokio::spawn(answering).abort_handle());
+                let answering = tokio::time::timeout(PATIENCE, connection(stream, life.clone(), Arc::clone(&asked)));
+                let task = tokio::spawn(answering).abort_handle();
+                open.push_back(Open { task, asked });
+                // It may have asked already, and be answered before there is another one.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 tracing::warn!(kind = ?error.kind(), "a scraper could not be accepted");
@@ -84,15 +97,24 @@ async fn accept(listener: TcpListener, life: Lifecycle) {
     }
 }
 
-async fn connection(stream: TcpStream, life: Lifecycle) -> Result<(), hyper::Error> {
+/// A connection, and whether it has asked for something.
+struct Open {
+    task: AbortHandle,
+    asked: Arc<AtomicBool>,
+}
+
+async fn connection(stream: TcpStream, life: Lifecycle, asked: Arc<AtomicBool>) -> Result<(), hyper::Error> {
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(ASKING)
         .max_buf_size(HEADERS)
         .keep_alive(false)
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(move |request| future::ready(Ok::<_, Infallible>(answer(&request, &life)))),
+            service_fn(move |request| {
+                asked.store(true, Ordering::Relaxed);
+                future::ready(Ok::<_, Infallible>(answer(&request, &life)))
+            }),
         )
         .await
 }
@@ -123,7 +145,11 @@ fn answer(request: &Request<Incoming>, life: &Lifecycle) -> Response<String> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::oneshot,
+        task::JoinSet,
+    };
 
     use super::*;
 
@@ -199,6 +225,39 @@ mod tests {
         let asking = ask(address, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
         let answer = tokio::time::timeout(PATIENCE / 2, asking).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn all_who_ask_at_once_are_answered() {
+        let life = Lifecycle::default();
+        let listen = "127.0.0.1:0".parse().ok();
+        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let mut asking = JoinSet::new();
+        for _ in 0..200 {
+            asking.spawn(ask(address, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"));
+        }
+        for answer in asking.join_all().await {
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_tells_of_a_process_that_stops_until_it_has_stopped() {
+        let life = Lifecycle::default();
+        let listen = "127.0.0.1:0".parse().ok();
+        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        life.readiness().started();
+        life.readiness().database("one", true);
+        let (finished, work) = oneshot::channel::<()>();
+        life.spawn("work", async { drop(work.await) });
+        life.stop();
+        let running = tokio::spawn(life.run(Duration::from_secs(20)));
+        for (path, status) in [("/readyz", "503"), ("/livez", "200"), ("/metrics", "200")] {
+            let answer = ask(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+        }
+        drop(finished);
+        assert_eq!(running.await.unwrap(), Ok(()));
     }
 
     #[tokio::test]

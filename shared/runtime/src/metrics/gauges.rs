@@ -9,7 +9,7 @@ use super::{
     labels::{Component, Dependency},
     metrics,
 };
-use crate::database;
+use crate::database::Probe;
 
 /// How often they are read.
 pub const INTERVAL: Duration = Duration::from_secs(15);
@@ -21,13 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn follow<F: Future<Output = bool>>(
     component: Component,
     database: DatabaseConnection,
+    probe: Probe,
     read: impl Fn() -> F,
     stopping: CancellationToken,
 ) {
     metrics().runs(component);
     while !stopping.is_cancelled() {
         pool(component, &database);
-        let up = database::answers(&database).await;
+        let up = probe.answers().await;
         metrics().dependency(component, Dependency::Database, up);
         match tokio::time::timeout(PATIENCE, read()).await {
             Ok(true) if up => metrics().gauges_read(component),

@@ -105,8 +105,9 @@ impl Traffic {
             return Verdict::Cut("nobody is known on it, and places are few");
         }
         if let Some(leaving) = leaving {
-            let over = leaving > bounds.grace;
-            return if over {
+            // All its calls have been answered, and the last piece of some answer is still not taken.
+            let is_left = self.has_been_quiet(bounds.patience) && leaving > bounds.patience;
+            return if leaving > bounds.grace || is_left {
                 Verdict::Cut("its client did not leave")
             } else {
                 Verdict::Stay
@@ -117,11 +118,14 @@ impl Traffic {
         } else {
             bounds.idle
         };
-        let is_idle = self.calls.load(Ordering::Relaxed) == 0 && self.since(self.quiet.load(Ordering::Relaxed)) > idle;
-        if age > bounds.age || is_idle {
+        if age > bounds.age || self.has_been_quiet(idle) {
             return Verdict::Leave;
         }
         Verdict::Stay
+    }
+
+    fn has_been_quiet(&self, span: Duration) -> bool {
+        self.calls.load(Ordering::Relaxed) == 0 && self.since(self.quiet.load(Ordering::Relaxed)) > span
     }
 
     fn milliseconds(&self) -> u64 {
@@ -240,13 +244,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_was_asked_to_leave_has_a_while_for_it() {
-        let traffic = Traffic::new();
+        let traffic = Arc::new(Traffic::new());
         traffic.heard(100);
+        let call = traffic.call();
         after(200).await;
         assert_eq!(traffic.judge(&BOUNDS, Some(50 * SECOND), false), Verdict::Stay);
-        assert!(matches!(
-            traffic.judge(&BOUNDS, Some(51 * SECOND), false),
-            Verdict::Cut(_)
-        ));
+        let late = traffic.judge(&BOUNDS, Some(51 * SECOND), false);
+        assert!(matches!(late, Verdict::Cut(_)));
+        drop(call);
+        assert_eq!(traffic.judge(&BOUNDS, Some(11 * SECOND), false), Verdict::Stay);
+        after(10).await;
+        assert_eq!(traffic.judge(&BOUNDS, Some(10 * SECOND), false), Verdict::Stay);
+        let without_calls = traffic.judge(&BOUNDS, Some(11 * SECOND), false);
+        assert!(matches!(without_calls, Verdict::Cut(_)), "nothing is left to do for it");
     }
 }
