@@ -58,6 +58,8 @@ async fn index(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     connection
         .execute_unprepared("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         .await?;
+    // It waits for all that is under way, and nobody waits behind it.
+    connection.execute_unprepared("SET lock_timeout = 0").await?;
     for (name, table) in INDEXES {
         // One that was cut off while it was made is there, but not valid.
         connection
@@ -69,6 +71,7 @@ async fn index(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         );
         connection.execute_unprepared(&create).await?;
     }
+    connection.execute_unprepared("RESET lock_timeout").await?;
     Ok(())
 }
 

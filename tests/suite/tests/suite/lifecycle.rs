@@ -13,7 +13,7 @@ use carepost_suite::{
     wait::{LONG, until},
 };
 use carepost_testkit::{DirectoryFile, Servers};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use crate::traffic::{PRAIRIE, begin, reply, rows_of, settle};
 
@@ -125,18 +125,24 @@ async fn a_schema_that_is_not_this_versions_is_refused_and_left_as_it_is() {
 }
 
 /// What a newer version may do to a database while this one still runs on it: each table has one column more, there is a new
-/// table, and a migration that says so.
-const EXPANSION: &str = "
-    DO $$
-    DECLARE name text;
-    BEGIN
-        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations' LOOP
-            EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_newer_version integer NOT NULL DEFAULT 7', name);
-        END LOOP;
-    END $$;
-    CREATE TABLE of_a_newer_version (id bigint PRIMARY KEY);
-    INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_expand_everything', 0);
-";
+/// table, and migrations that say so. Each table is locked by itself, as by migrations.
+async fn expand(suite: &Suite, service: Service) {
+    let database = connect(&suite.servers, suite.database(service)).await;
+    let tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'";
+    let tables = database
+        .query_all_raw(Statement::from_string(DbBackend::Postgres, tables))
+        .await
+        .unwrap();
+    for table in tables {
+        let table: String = table.try_get("", "tablename").unwrap();
+        let column = format!("ALTER TABLE {table} ADD COLUMN of_a_newer_version integer NOT NULL DEFAULT 7");
+        database.execute_unprepared(&column).await.unwrap();
+    }
+    let more = "CREATE TABLE of_a_newer_version (id bigint PRIMARY KEY); \
+        INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_expand_everything', 0)";
+    database.execute_unprepared(more).await.unwrap();
+    database.close().await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_runs_and_starts_beside_a_newer_one_that_only_added() {
@@ -151,9 +157,7 @@ async fn an_older_version_runs_and_starts_beside_a_newer_one_that_only_added() {
     };
     write().await;
     for service in Service::ALL {
-        let database = connect(&suite.servers, suite.database(service)).await;
-        database.execute_unprepared(EXPANSION).await.unwrap();
-        database.close().await.unwrap();
+        expand(&suite, service).await;
     }
     // As pods of the older version during a rollout,
     write().await;
