@@ -106,7 +106,10 @@ pub async fn run(globals: &Globals, args: &ExportPatientArgs) -> Result<Report, 
     let clock = Clock::system();
     let about = (&selection, args.reason.as_str());
     let recorder = Recorder::new(records, clock.clone(), &organization, &args.operator, about);
-    recorder.begin().await?;
+    tokio::select! {
+        begun = recorder.begin() => begun?,
+        () = stop.wait() => return Err(stopped()),
+    }
     let work = async {
         let begun_at = clock.now();
         let snapshot = Snapshot::take(&conversations, organization.clone()).await;
@@ -121,7 +124,7 @@ pub async fn run(globals: &Globals, args: &ExportPatientArgs) -> Result<Report, 
     };
     let done = tokio::select! {
         done = work => done,
-        () = stop.wait() => Err(Failure::new(Exit::Failed, "STOPPED", "The export was stopped", "Start it again")),
+        () = stop.wait() => Err(stopped()),
     };
     match done {
         Ok(tally) => Ok(report(&recorder.id(), &args.file, &tally)),
@@ -131,6 +134,10 @@ pub async fn run(globals: &Globals, args: &ExportPatientArgs) -> Result<Report, 
             Err(failure.then(next.trim_start_matches(". ")))
         }
     }
+}
+
+fn stopped() -> Failure {
+    Failure::new(Exit::Failed, "STOPPED", "The export was stopped", "Start it again")
 }
 
 fn header<'a>(args: &'a ExportPatientArgs, recorder: &Recorder, header: Header<'a>) -> Header<'a> {
@@ -260,10 +267,11 @@ fn report(id: &str, out: &Path, tally: &Tally) -> Report {
     Report { text, json, exit }
 }
 
-/// Ctrl-C, and the signal that ends a pod.
+/// Ctrl-C, the signal that ends a pod, and a terminal that is gone.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Stop {
@@ -272,6 +280,7 @@ impl Stop {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            hangup: signal(SignalKind::hangup()).map_err(failed)?,
         })
     }
 
@@ -279,6 +288,7 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -246,22 +246,20 @@ async fn an_export_that_is_stopped_leaves_no_file_and_its_record() {
         .await
         .unwrap();
     let file = home.path().join("case.jsonl");
-    let mut command = home.command(&export(&["--chart", "1021"], &file));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    assert!(until(|| names(home.path()) == ["case.jsonl.part"]));
-    let id = child.id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let told = crate::support::refusal(&child.wait_with_output().unwrap(), 1);
-    assert!(told.contains("The export was stopped"), "{told}");
-    assert!(names(home.path()).is_empty());
-    let rows = trail(&database, &last(&database).await).await;
-    assert_eq!(outcomes(&rows).last(), Some(&"ABORTED"), "{rows:?}");
+    // By Ctrl-C, with its pod, or with the terminal that it ran in.
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let mut command = home.command(&export(&["--chart", "1021"], &file));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        assert!(until(|| names(home.path()) == ["case.jsonl.part"]));
+        let id = child.id().to_string();
+        let sent = std::process::Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+        let told = crate::support::refusal(&child.wait_with_output().unwrap(), 1);
+        assert!(told.contains("The export was stopped"), "{told}");
+        assert!(names(home.path()).is_empty());
+        let rows = trail(&database, &last(&database).await).await;
+        assert_eq!(outcomes(&rows).last(), Some(&"ABORTED"), "{rows:?}");
+    }
 }
 
 /// A name that no other test has for a role of the page.

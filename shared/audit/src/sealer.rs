@@ -13,7 +13,7 @@ use carepost_runtime::{
 };
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, Value};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +28,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const BATCH: u32 = 512;
 /// How long one seal may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one that is being made may take once the process stops.
+const LAST: Duration = Duration::from_secs(1);
 
 const LOCK: &str =
     "SELECT pg_try_advisory_xact_lock(hashtextextended('audit trail of ' || CAST($1 AS text), 0)) AS held";
@@ -71,11 +73,19 @@ impl Sealer {
         }
     }
 
-    /// Works until `stop`, which ends a seal that is being made: the next process makes it. Outages of the database are waited
-    /// for.
+    /// Works until `stop`: then the seals that are being made have a moment to be committed and told of, and those that were not
+    /// are the next process's. Outages of the database are waited for.
     pub async fn run(self, stop: CancellationToken) {
         let mut good = Instant::now();
-        while let Some(round) = stop.run_until_cancelled(self.round()).await {
+        while !stop.is_cancelled() {
+            let told = async {
+                stop.cancelled().await;
+                sleep(LAST).await;
+            };
+            let round = tokio::select! {
+                round = self.round() => round,
+                () = told => return,
+            };
             match round {
                 Ok(more) => {
                     good = Instant::now();

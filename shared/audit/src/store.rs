@@ -22,18 +22,38 @@ const ROWS: usize = 256;
 /// # Errors
 /// If the database fails, or has a record already.
 pub async fn insert(connection: &impl ConnectionTrait, records: &[Record]) -> Result<(), DbErr> {
+    write(connection, records, ["", ""]).await
+}
+
+/// Writes those of the records that are not there yet: for who cannot know whether they have been written before.
+///
+/// # Errors
+/// If the database fails.
+pub(crate) async fn insert_missing(connection: &impl ConnectionTrait, records: &[Record]) -> Result<(), DbErr> {
+    // Without a target, so that the right to add rows is enough for it. SQLite has a trigger that comes before any conflict.
+    let missing = "WHERE NOT EXISTS (SELECT 1 FROM audit_record WHERE organization = column1 AND recorded_at = column2 AND id = column3)";
+    write(connection, records, ["ON CONFLICT DO NOTHING", missing]).await
+}
+
+/// Writes records under a condition of PostgreSQL or of `SQLite`.
+async fn write(
+    connection: &impl ConnectionTrait,
+    records: &[Record],
+    [postgres, sqlite]: [&str; 2],
+) -> Result<(), DbErr> {
     let backend = connection.get_database_backend();
     if records.is_empty() {
         return Ok(());
     }
     if backend != DbBackend::Sqlite {
-        let statement = Statement::from_sql_and_values(backend, as_arrays(), arrays(records));
+        let sql = format!("{} {postgres}", as_arrays());
+        let statement = Statement::from_sql_and_values(backend, sql, arrays(records));
         return connection.execute_raw(statement).await.map(drop);
     }
     for part in records.chunks(ROWS) {
         let row = format!("({})", vec!["?"; COLUMNS.split(',').count()].join(", "));
         let rows = vec![row; part.len()].join(", ");
-        let sql = format!("INSERT INTO audit_record ({COLUMNS}) VALUES {rows}");
+        let sql = format!("INSERT INTO audit_record ({COLUMNS}) SELECT * FROM (VALUES {rows}) {sqlite}");
         let statement = Statement::from_sql_and_values(backend, sql, part.iter().flat_map(values));
         connection.execute_raw(statement).await?;
     }

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carepost_runtime::{Clock, DatabaseFault, database::turn};
+use carepost_runtime::{Clock, DatabaseFault, database::turn, server::LAST_WORDS};
 use sea_orm::DatabaseConnection;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -60,26 +60,28 @@ impl Writer {
     pub async fn run(mut self, stopping: CancellationToken, linger: Duration) {
         let over = async {
             stopping.cancelled().await;
-            sleep(linger).await;
+            let over = Instant::now() + linger;
+            sleep_until(over).await;
+            over
         };
         tokio::pin!(over);
         let refusals = Arc::clone(&self.refusals);
         let mut batch = Vec::new();
         let mut due: Option<Instant> = None;
-        loop {
+        let over = loop {
             tokio::select! {
                 read = self.readings.recv_many(&mut batch, BATCH) => {
                     if read == 0 {
-                        break;
+                        break Instant::now();
                     }
                     self.write_readings(&mut batch).await;
                 }
                 () = refusals.came.notified(), if due.is_none() => due = Some(Instant::now() + GATHER),
                 () = at(due) => due = self.write_refusals().await,
-                () = &mut over => break,
+                over = &mut over => break over,
             }
-        }
-        self.end().await;
+        };
+        self.end(over + LAST_WORDS).await;
     }
 
     async fn write_readings(&self, batch: &mut Vec<Waiting>) {
@@ -115,13 +117,14 @@ impl Writer {
         }
     }
 
-    async fn end(self) {
+    /// Writes what is left as long as there is time, and tells of the rest that it is lost.
+    async fn end(self, end: Instant) {
         loop {
             let records = self.refusals.take(BATCH);
             if records.is_empty() {
                 return;
             }
-            if self.write(&records).await.is_err() {
+            if !matches!(timeout_at(end, self.write(&records)).await, Ok(Ok(()))) {
                 records.iter().for_each(refusals::lose);
             }
         }
@@ -130,7 +133,8 @@ impl Writer {
     async fn write(&self, records: &[Record]) -> Result<(), DatabaseFault> {
         let write = async {
             let _turn = turn(&self.database).await?;
-            store::insert(&self.database, records).await
+            // What came to nothing for all that is known here may be there.
+            store::insert_missing(&self.database, records).await
         };
         let written = timeout(PATIENCE, write).await;
         Ok(written.map_err(|_| DatabaseFault::Unavailable)??)

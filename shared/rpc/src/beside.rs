@@ -9,7 +9,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use carepost_runtime::metrics::{labels::Shed, metrics};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
@@ -109,10 +108,10 @@ impl Beside {
 }
 
 fn take(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
-    Arc::clone(places).try_acquire_owned().map_err(|_| {
-        metrics().shed(Shed::Overloaded);
-        status::overloaded(PATIENCE)
-    })
+    // Not counted with the calls that were refused: a stranger who asks for health is none of them.
+    Arc::clone(places)
+        .try_acquire_owned()
+        .map_err(|_| status::overloaded(PATIENCE))
 }
 
 /// A request that ends at a moment, if it has not before.

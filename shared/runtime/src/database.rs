@@ -9,7 +9,7 @@ use sea_orm::{
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
-use sea_orm_migration::{MigratorTrait, SchemaManager};
+use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait, SchemaManager};
 use url::Url;
 
 pub use crate::turn::{Turn, Writing, begin, turn};
@@ -122,7 +122,7 @@ pub enum DatabaseError {
 pub async fn connect<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<DatabaseConnection, DatabaseError> {
     let database = patiently(settings.options(Some(settings.statement_timeout))).await?;
     // It only looks: a service need not be able to make tables.
-    match schema::<M>(&database).await? {
+    match schema::<M, _>(&database).await? {
         Schema::Same => Ok(database),
         Schema::Expanded(migrations) => {
             tracing::warn!(
@@ -141,8 +141,12 @@ pub async fn connect<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<Da
 ///
 /// # Errors
 /// If the database does not answer, lacks migrations, or has others.
-pub async fn version<M: MigratorTrait>(database: &DatabaseConnection) -> Result<String, DatabaseError> {
-    match schema::<M>(database).await? {
+pub async fn version<'c, M: MigratorTrait, C>(connection: &'c C) -> Result<String, DatabaseError>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    match schema::<M, C>(connection).await? {
         Schema::Same => {
             let newest = M::migrations().pop();
             Ok(newest.map(|one| one.name().to_owned()).unwrap_or_default())
@@ -153,7 +157,11 @@ pub async fn version<M: MigratorTrait>(database: &DatabaseConnection) -> Result<
 }
 
 /// What the schema is to this version, by looking alone.
-async fn schema<M: MigratorTrait>(database: &DatabaseConnection) -> Result<Schema, DatabaseError> {
+async fn schema<'c, M: MigratorTrait, C>(database: &'c C) -> Result<Schema, DatabaseError>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
     let table = M::migration_table_name().to_string();
     let known: BTreeSet<_> = M::migrations().iter().map(|one| one.name().to_owned()).collect();
     if !SchemaManager::new(database).has_table(&table).await? {
@@ -181,7 +189,7 @@ pub async fn migrate<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<()
         .max_connections(1)
         .map_sqlx_postgres_opts(|options| options.options([("lock_timeout", LOCK_TIMEOUT)]));
     let database = patiently(options).await?;
-    if let Schema::Expanded(migrations) | Schema::Newer(migrations) = schema::<M>(&database).await? {
+    if let Schema::Expanded(migrations) | Schema::Newer(migrations) = schema::<M, _>(&database).await? {
         return Err(DatabaseError::Newer(migrations));
     }
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
@@ -240,7 +248,10 @@ async fn patiently(options: ConnectOptions) -> Result<DatabaseConnection, DbErr>
 
 /// Asks a service's database whether it answers. Clones share its connection.
 #[derive(Clone, Debug)]
-pub struct Probe(DatabaseConnection);
+pub struct Probe {
+    own: DatabaseConnection,
+    service: DatabaseConnection,
+}
 
 impl Probe {
     /// A probe with a connection of its own, made when it is first needed. It does not wait for those of the service: where all
@@ -250,21 +261,33 @@ impl Probe {
     /// # Errors
     /// If the settings lead to no database.
     pub async fn new(settings: &DatabaseSettings, service: &DatabaseConnection) -> Result<Self, DbErr> {
-        if service.get_database_backend() != DbBackend::Postgres {
-            return Ok(Self(service.clone()));
-        }
-        let mut options = settings.options(None);
-        options.max_connections(1).min_connections(0).connect_lazy(true);
-        Ok(Self(Database::connect(options).await?))
+        let own = if service.get_database_backend() == DbBackend::Postgres {
+            let mut options = settings.options(None);
+            options.max_connections(1).min_connections(0).connect_lazy(true);
+            // Kept as long as it lasts: there may be no other one.
+            options.max_lifetime(None).idle_timeout(None);
+            Database::connect(options).await?
+        } else {
+            service.clone()
+        };
+        Ok(Self {
+            own,
+            service: service.clone(),
+        })
     }
 
-    /// Whether it answers now, within two seconds.
+    /// Whether it answers now, within two seconds. Where the probe's own connection does not, the service's are asked as well: a
+    /// database that has no connection left for the probe answers too.
     pub async fn answers(&self) -> bool {
-        matches!(
-            tokio::time::timeout(Duration::from_secs(2), self.0.ping()).await,
-            Ok(Ok(()))
-        )
+        answer(&self.own).await || answer(&self.service).await
     }
+}
+
+async fn answer(connection: &DatabaseConnection) -> bool {
+    matches!(
+        tokio::time::timeout(Duration::from_secs(1), connection.ping()).await,
+        Ok(Ok(()))
+    )
 }
 
 #[cfg(test)]
@@ -276,7 +299,7 @@ mod tests {
     use super::*;
 
     fn settings(url: &str) -> DatabaseSettings {
-        let section = "[database]\nmax_connections = 1\nacquire_timeout_ms = 500\nstatement_timeout_ms = 5000\n";
+        let section = "[database]\nmax_connections = 1\nacquire_timeout_ms = 2000\nstatement_timeout_ms = 5000\n";
         let mut reader = Reader::embedded(section, &format!("[database]\nurl = \"{url}\"\n")).unwrap();
         let settings = DatabaseSettings::read(&mut reader);
         reader.finish(settings).unwrap()
@@ -364,18 +387,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_not_there_does_not_answer() {
-        let service = Database::connect("sqlite::memory:").await.unwrap();
-        assert!(
-            Probe::new(&settings("sqlite::memory:"), &service)
-                .await
-                .unwrap()
-                .answers()
-                .await
-        );
+    async fn one_that_has_no_connection_for_the_probe_answers_and_one_that_is_not_there_does_not() {
+        let embedded = Database::connect("sqlite::memory:").await.unwrap();
+        let probe = Probe::new(&settings("sqlite::memory:"), &embedded).await.unwrap();
+        assert!(probe.answers().await);
         let servers = Servers::ensure().await;
-        let gone = settings("postgres://postgres@127.0.0.1:1/postgres?sslmode=disable");
         let service = Database::connect(servers.postgres_url("postgres")).await.unwrap();
-        assert!(!Probe::new(&gone, &service).await.unwrap().answers().await);
+        let gone = settings("postgres://postgres@127.0.0.1:1/postgres?sslmode=disable");
+        let probe = Probe::new(&gone, &service).await.unwrap();
+        assert!(probe.answers().await);
+        service.close().await.unwrap();
+        assert!(!probe.answers().await);
     }
 }

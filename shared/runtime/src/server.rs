@@ -25,6 +25,8 @@ pub(crate) const NAME_BYTES: usize = 1_024;
 
 /// How long what tells of calls outlasts the last of them.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long it may take to write the last of it.
+pub const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Settings of the server.
 #[derive(Clone, Debug)]
@@ -98,10 +100,11 @@ impl ServerSettings {
         }
         let call_timeout = reader.milliseconds("server.call_timeout_ms", 10..=600_000);
         let grace = reader.seconds("server.grace_seconds", 1..=600);
-        if grace <= call_timeout + LINGER {
+        let last = call_timeout + LINGER + LAST_WORDS;
+        if grace <= last {
             // Else what is told of the last calls could be cut off.
-            let least = (call_timeout + LINGER).as_secs() + 1;
-            let what = format!("must be {least} at least: server.call_timeout_ms, and 3 s to end in good order");
+            let least = last.as_secs() + 1;
+            let what = format!("must be {least} at least: server.call_timeout_ms, and 8 s to end in good order");
             reader.fault("server.grace_seconds", &what);
         }
         Self {
@@ -205,7 +208,7 @@ mod tests {
             // There are others: most settings are missing.
             reader.finish(settings).err().unwrap().to_string()
         };
-        assert!(faults(32).contains("server.grace_seconds: must be 33 at least"));
-        assert!(!faults(33).contains("server.grace_seconds"));
+        assert!(faults(37).contains("server.grace_seconds: must be 38 at least"));
+        assert!(!faults(38).contains("server.grace_seconds"));
     }
 }

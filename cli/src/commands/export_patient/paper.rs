@@ -61,6 +61,8 @@ impl Paper {
 
     /// Gives it its name, unless a file has that by now. It must be settled.
     pub fn publish(mut self) -> Result<(), Failure> {
+        let folder = self.whole.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(|error| self.failure(&error))?;
         // An empty file takes the name first, since not every file system can rename without writing over.
         create(&self.whole)?;
         if let Err(error) = fs::rename(&self.part, &self.whole) {
@@ -68,11 +70,9 @@ impl Paper {
             return Err(self.failure(&error));
         }
         self.finished = true;
-        let folder = self.whole.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = File::open(folder.unwrap_or(Path::new(".")));
-        folder
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| self.failure(&error))
+        // It is there: that it could be gone again after a loss of power is no failure of the export.
+        let _ = folder.sync_all();
+        Ok(())
     }
 
     fn failure(&self, error: &std::io::Error) -> Failure {

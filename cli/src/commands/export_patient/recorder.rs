@@ -1,13 +1,19 @@
 //! What the audit trail is told of an export.
 
+use std::time::Duration;
+
 use carepost_audit::{Occasion, Record, Subject, insert};
 use carepost_identity::OrganizationId;
 use carepost_messaging::store::export::{ExportedConversation, Selection};
 use carepost_runtime::{Clock, Ids};
 use sea_orm::DatabaseConnection;
+use tokio::time::timeout;
 
 use super::Tally;
 use crate::errors::{Exit, Failure};
+
+/// How long the trail may take for a record.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes the records of one export. All have its id as their `request_id`.
 pub struct Recorder {
@@ -84,14 +90,16 @@ impl Recorder {
             count: i32::try_from(count).unwrap_or(i32::MAX),
             ..Record::of_operator(&self.occasion, &self.organization, &self.operator, now, &subjects)
         };
-        insert(&self.database, &[record]).await.map_err(|_| {
-            Failure::new(
-                Exit::Unavailable,
-                "UNAVAILABLE",
-                "The audit trail cannot be written, so nothing is handed out",
-                "Check whether the database answers, and whether your role may add records to its table audit_record",
-            )
-        })
+        let written = timeout(PATIENCE, insert(&self.database, &[record])).await;
+        if matches!(written, Ok(Ok(()))) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Unavailable,
+            "UNAVAILABLE",
+            "The audit trail cannot be written, so nothing is handed out",
+            "Check whether the database answers, and whether your role may add records to its table audit_record",
+        ))
     }
 }
 

@@ -127,14 +127,16 @@ impl Snapshot {
     /// If the database does not answer, or its schema is not just the one of this version: what a newer one has added would be
     /// left out without a word.
     pub async fn take(database: &DatabaseConnection, organization: OrganizationId) -> Result<Self, DatabaseError> {
-        let schema = database::version::<Migrator>(database).await?;
         // A transaction of SQLite sees one moment as it is, and has no such levels.
         let (level, access) = match database.get_database_backend() {
             DbBackend::Sqlite => (None, None),
             _ => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
         };
+        let transaction = database.begin_with_config(level, access).await?;
+        // The first read, so that the schema is that of the moment.
+        let schema = database::version::<Migrator, _>(&transaction).await?;
         Ok(Self {
-            transaction: database.begin_with_config(level, access).await?,
+            transaction,
             organization,
             schema,
         })

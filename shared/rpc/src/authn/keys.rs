@@ -89,6 +89,8 @@ impl Keys {
                 .collect(),
             eager: Semaphore::new(EAGER),
         }));
+        // Those of an issuer that is not there are as old as the process, and grow older.
+        (1..=settings.issuers.len()).for_each(|issuer| metrics().issuer_keys_read(issuer));
         keys.refresh_all().await;
         keys
     }

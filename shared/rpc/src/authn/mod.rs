@@ -51,6 +51,27 @@ enum Bearer<'a> {
     Service(&'a Service),
 }
 
+impl Bearer<'_> {
+    /// As the token alone tells. An organization that somebody may not speak for has nothing of them in its trail.
+    fn who(&self) -> Who {
+        let (organization, actor) = match self {
+            Self::Person {
+                organization,
+                person,
+                allowed,
+            } => (
+                allowed.contain(organization).then(|| organization.clone()),
+                Actor::Person(person.clone()),
+            ),
+            Self::Service(service) => (None, Actor::Service(service.name.clone())),
+        };
+        Who {
+            organization,
+            actor: Some(actor),
+        }
+    }
+}
+
 impl Authenticator {
     /// An authenticator with these keys; who keeps them fresh is [`Keys::keep_fresh`].
     #[must_use]
@@ -65,21 +86,7 @@ impl Authenticator {
     /// UNAUTHENTICATED without a good token, UNAVAILABLE while the issuer's keys cannot be read.
     pub async fn verify(&self, headers: &HeaderMap) -> Result<Who, Status> {
         let claims = self.claims(headers).await?;
-        let (organization, actor) = match self.bearer(&claims)? {
-            Bearer::Person {
-                organization,
-                person,
-                allowed,
-            } => (
-                allowed.contain(&organization).then_some(organization),
-                Actor::Person(person),
-            ),
-            Bearer::Service(service) => (None, Actor::Service(service.name.clone())),
-        };
-        Ok(Who {
-            organization,
-            actor: Some(actor),
-        })
+        Ok(self.bearer(&claims)?.who())
     }
 
     /// The caller of an RPC.
@@ -88,25 +95,19 @@ impl Authenticator {
     /// As for [`Authenticator::verify`], and PERMISSION_DENIED for one who may not call it for this organization. The occasion
     /// then has what is known of them.
     pub async fn caller(&self, headers: &HeaderMap, access: &RpcAccess, occasion: &Occasion) -> Result<Caller, Status> {
-        let identified = |organization: Option<&OrganizationId>, actor: Actor| {
-            // An organization that somebody may not speak for has nothing of them in its trail.
-            occasion.identify(Who {
-                organization: organization.cloned(),
-                actor: Some(actor),
-            });
-        };
         let claims = self.claims(headers).await?;
+        let bearer = self.bearer(&claims)?;
+        // First of all: whatever else they show, it is known who they are.
+        occasion.identify(bearer.who());
         let named = metadata(headers, ORGANIZATION)?;
         let act_as = metadata(headers, ACT_AS)?;
-        match self.bearer(&claims)? {
+        let (organization, actor) = match bearer {
             Bearer::Person {
                 organization,
                 person,
                 allowed,
             } => {
-                let known = allowed.contain(&organization).then_some(&organization);
-                identified(known, Actor::Person(person.clone()));
-                if known.is_none() || named.is_some_and(|named| named != organization.as_str()) {
+                if !allowed.contain(&organization) || named.is_some_and(|named| named != organization.as_str()) {
                     return Err(organization_not_allowed());
                 }
                 if act_as.is_some() {
@@ -115,28 +116,30 @@ impl Authenticator {
                 if !access.person {
                     return Err(caller_not_allowed());
                 }
-                Ok(Caller {
-                    organization,
-                    actor: Actor::Person(person),
-                    expires: claims.accepted_until(),
-                    occasion: occasion.clone(),
-                })
+                (organization, Actor::Person(person))
             }
             Bearer::Service(service) => {
+                let identified = |organization: Option<OrganizationId>, actor: Actor| {
+                    occasion.identify(Who {
+                        organization,
+                        actor: Some(actor),
+                    });
+                };
                 let organization = named.and_then(|named| OrganizationId::parse(named).ok());
                 let organization = organization.filter(|organization| service.organizations.contain(organization));
-                identified(organization.as_ref(), Actor::Service(service.name.clone()));
+                identified(organization.clone(), Actor::Service(service.name.clone()));
                 let organization = organization.ok_or_else(organization_not_allowed)?;
                 let actor = service_actor(service, act_as, access)?;
-                identified(Some(&organization), actor.clone());
-                Ok(Caller {
-                    organization,
-                    actor,
-                    expires: claims.accepted_until(),
-                    occasion: occasion.clone(),
-                })
+                identified(Some(organization.clone()), actor.clone());
+                (organization, actor)
             }
-        }
+        };
+        Ok(Caller {
+            organization,
+            actor,
+            expires: claims.accepted_until(),
+            occasion: occasion.clone(),
+        })
     }
 
     async fn claims(&self, headers: &HeaderMap) -> Result<Arc<Claims>, Status> {

@@ -70,7 +70,7 @@ async fn only_so_many_watch_the_health_and_others_can_still_ask() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reflection_answers_and_ends() {
-    let served = Served::with("call_timeout_ms = 500").await;
+    let served = Served::with("call_timeout_ms = 3000").await;
     let raw = Raw::connect(&served).await;
     let (answer, mut asking) = raw.begin(of_person(&served, REFLECTION)).await;
     asking.send_data(Bytes::from_static(LIST_SERVICES), false).unwrap();
@@ -85,7 +85,7 @@ async fn reflection_answers_and_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_are_only_so_many_reflections_and_their_places_are_given_back() {
-    let served = Served::with("call_timeout_ms = 2000").await;
+    let served = Served::with("call_timeout_ms = 8000").await;
     let raw = Raw::connect(&served).await;
     let mut open = Vec::new();
     let refused = loop {
@@ -113,18 +113,29 @@ async fn there_are_only_so_many_reflections_and_their_places_are_given_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_refused_pays_for_the_call_as_well() {
     let for_services_alone = "/carepost.messaging.v1.OperatorService/ListUnanswered";
-    for path in [for_services_alone, "/nothing", REFLECTION] {
+    for (path, acting_as) in [
+        (for_services_alone, ""),
+        (GET_UNREAD_COUNT, "staff/2"),
+        // No person, and no text.
+        (GET_UNREAD_COUNT, "\u{fc}"),
+        ("/nothing", ""),
+        (REFLECTION, ""),
+    ] {
         let served = Served::with("person_calls_per_second = 1\nperson_burst = 3").await;
         let raw = Raw::connect(&served).await;
+        let call = || match acting_as {
+            "" => of_person(&served, path),
+            person => of_person(&served, path).header("carepost-act-as", person.as_bytes()),
+        };
         let mut calls = 0;
         loop {
-            let answer = raw.call(of_person(&served, path)).await.unwrap();
+            let answer = raw.call(call()).await.unwrap();
             let code = Status::from_header_map(answer.headers()).map(|status| status.code());
             if code == Some(Code::ResourceExhausted) {
                 break;
             }
             calls += 1;
-            assert!(calls < 60, "{path} is for nothing");
+            assert!(calls < 60, "{path} {acting_as} is for nothing");
         }
         assert!(calls >= 3, "{path}");
     }

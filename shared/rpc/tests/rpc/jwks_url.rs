@@ -196,6 +196,23 @@ async fn without_keys_nobody_is_told_that_their_token_is_wrong() {
     }
 }
 
+#[tokio::test]
+async fn an_issuer_whose_keys_were_never_read_is_seen() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let nowhere: Vec<_> = (1..=9)
+        .map(|issuer| format!("[[identity.issuers]]\nissuer = \"i{issuer}\"\njwks_url = \"http://127.0.0.1:1/\"\norganizations = [\"*\"]\n"))
+        .collect();
+    let mut reader = Reader::embedded("[identity]\naudience = \"carepost\"\n", &nowhere.concat()).unwrap();
+    let settings = IdentitySettings::read(&mut reader);
+    let _keys = Keys::load(&reader.finish(settings).unwrap()).await;
+    let text = carepost_runtime::metrics::metrics().text().unwrap();
+    // No other test has as many.
+    assert!(
+        text.contains("carepost_issuer_keys_read_seconds{issuer=\"9\"}"),
+        "{text}"
+    );
+}
+
 fn settings(url: &str, lines: &[(&str, &Path)]) -> Result<IdentitySettings, Faults> {
     let lines: Vec<_> = lines
         .iter()

@@ -175,7 +175,8 @@ impl Metrics {
         self.shed.get_or_create(&OfShed { reason }).inc();
     }
 
-    /// Notes that the keys of an issuer were read just now: the first, the second … of the settings. Its name is no word of ours.
+    /// Notes that the keys of an issuer were read just now, or are to be: the first, the second … of the settings. Its name is no
+    /// word of ours.
     pub fn issuer_keys_read(&self, issuer: usize) {
         let issuer = u32::try_from(issuer).unwrap_or(u32::MAX);
         let now = Clock::system().now().timestamp();

@@ -178,7 +178,8 @@ impl Metric {
                 describe((Counter, "carepost_rpc_shed"), "calls", &["reason"], help)
             }
             Self::IssuerKeysRead => {
-                let help = "When the keys of an issuer of tokens were last read, in seconds since 1970";
+                let help =
+                    "When the keys of an issuer of tokens were last read, or the process began, in seconds since 1970";
                 let name = "carepost_issuer_keys_read_seconds";
                 describe((Gauge, name), "seconds", &["issuer"], help)
             }
