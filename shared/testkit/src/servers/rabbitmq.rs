@@ -15,6 +15,11 @@ use super::{install, process, tls};
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Runs the rest with as many open files as it may have, up to what its unit of systemd has: a shell of Debian allows 1,024, and
+/// the queues of all tests need more.
+const OPEN_FILES: &str = "most=$(ulimit -H -n); if [ \"$most\" = unlimited ] || [ \"$most\" -gt 65536 ]; then most=65536; fi; \
+    ulimit -S -n \"$most\"; exec \"$@\"";
+
 /// Stopped or running, in one folder, with a port mapper (epmd) of its own.
 pub(super) struct RabbitMq<'a> {
     state: &'a State,
@@ -120,8 +125,10 @@ impl<'a> RabbitMq<'a> {
     fn server_command(&self, log: File) -> io::Result<Command> {
         let program = install::rabbitmq_server().ok_or_else(|| io::Error::other("RabbitMQ is not installed"))?;
         let ports = &self.state.ports;
-        let mut command = Command::new(program);
+        let mut command = Command::new("sh");
         command
+            .args(["-c", OPEN_FILES, "sh"])
+            .arg(program)
             .env("HOME", &self.folder)
             .env("RABBITMQ_NODENAME", &self.node)
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
