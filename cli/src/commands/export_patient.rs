@@ -106,11 +106,8 @@ pub async fn run(globals: &Globals, args: &ExportPatientArgs) -> Result<Report, 
     let clock = Clock::system();
     let about = (&selection, args.reason.as_str());
     let recorder = Recorder::new(records, clock.clone(), &organization, &args.operator, about);
-    tokio::select! {
-        begun = recorder.begin() => begun?,
-        () = stop.wait() => return Err(stopped()),
-    }
     let work = async {
+        recorder.begin().await?;
         let begun_at = clock.now();
         let snapshot = Snapshot::take(&conversations, organization.clone()).await;
         let snapshot = snapshot.map_err(|error| unsuitable(&error, &place))?;
@@ -124,20 +121,16 @@ pub async fn run(globals: &Globals, args: &ExportPatientArgs) -> Result<Report, 
     };
     let done = tokio::select! {
         done = work => done,
-        () = stop.wait() => Err(stopped()),
+        () = stop.wait() => Err(Failure::new(Exit::Failed, "STOPPED", "The export was stopped", "Start it again")),
     };
     match done {
         Ok(tally) => Ok(report(&recorder.id(), &args.file, &tally)),
-        Err(failure) => {
-            recorder.fail(&failure).await;
+        Err(failure) if recorder.fail(&failure).await => {
             let next = format!("{}. Recorded in the audit trail as {}", failure.next(), recorder.id());
             Err(failure.then(next.trim_start_matches(". ")))
         }
+        Err(failure) => Err(failure),
     }
-}
-
-fn stopped() -> Failure {
-    Failure::new(Exit::Failed, "STOPPED", "The export was stopped", "Start it again")
 }
 
 fn header<'a>(args: &'a ExportPatientArgs, recorder: &Recorder, header: Header<'a>) -> Header<'a> {

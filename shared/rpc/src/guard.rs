@@ -246,7 +246,7 @@ impl Guarding {
         if who.actor.is_some()
             && let Some(guest) = request.extensions().get::<Guest>()
         {
-            guest.is_known();
+            guest.note_known();
         }
         self.rates.take(&who)?;
         if let Some(caller) = admitted? {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
     sqlx::{
         self, Connection as _, PgConnection,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -12,11 +12,14 @@ use sea_orm::{
 use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait, SchemaManager};
 use url::Url;
 
-pub use crate::turn::{Turn, Writing, begin, turn};
 use crate::{
     Backoff,
     schema::{self, Schema},
     settings::Reader,
+};
+pub use crate::{
+    migrate::migrate,
+    turn::{Turn, Writing, begin, turn},
 };
 
 /// How long a writer waits for another one; `SQLite` has one at a time.
@@ -51,7 +54,7 @@ impl DatabaseSettings {
         }
     }
 
-    fn options(&self, statement_timeout: Option<Duration>) -> ConnectOptions {
+    pub(crate) fn options(&self, statement_timeout: Option<Duration>) -> ConnectOptions {
         let mut options = ConnectOptions::new(self.url.as_ref().map(Url::to_string).unwrap_or_default());
         options
             .max_connections(self.connections)
@@ -157,7 +160,7 @@ where
 }
 
 /// What the schema is to this version, by looking alone.
-async fn schema<'c, M: MigratorTrait, C>(database: &'c C) -> Result<Schema, DatabaseError>
+pub(crate) async fn schema<'c, M: MigratorTrait, C>(database: &'c C) -> Result<Schema, DatabaseError>
 where
     C: ConnectionTrait,
     &'c C: IntoSchemaManagerConnection<'c>,
@@ -175,51 +178,6 @@ where
     Ok(schema::compare(&applied?, &known))
 }
 
-/// Brings the database to this version's schema, beside services that work on it: it waits for a lock no longer than they can
-/// spare, and tries again. A migration that gave up has changed nothing.
-///
-/// # Errors
-/// If the database does not answer within 30 seconds, is newer than this program in whatever way (then nothing is changed),
-/// or a migration fails.
-pub async fn migrate<M: MigratorTrait>(settings: &DatabaseSettings) -> Result<(), DatabaseError> {
-    // A migration may take its time, once it has its locks.
-    let mut options = settings.options(None);
-    // One connection, so that a migration can change what holds for it.
-    options
-        .max_connections(1)
-        .map_sqlx_postgres_opts(|options| options.options([("lock_timeout", LOCK_TIMEOUT)]));
-    let database = patiently(options).await?;
-    if let Schema::Expanded(migrations) | Schema::Newer(migrations) = schema::<M, _>(&database).await? {
-        return Err(DatabaseError::Newer(migrations));
-    }
-    let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-    let mut failures = 0;
-    loop {
-        match M::up(&database, None).await {
-            Ok(()) => return Ok(database.close().await?),
-            Err(error) if failures == MOST_LOCK_FAILURES || !is_contended(&error) => return Err(error.into()),
-            Err(_) => failures += 1,
-        }
-        tracing::warn!(failures, "a migration waits for what works on its tables");
-        tokio::time::sleep(backoff.delay(failures)).await;
-    }
-}
-
-/// How long a migration waits for a lock. Whoever comes after it waits as well. It is less than PostgreSQL's `deadlock_timeout`, so
-/// that of a migration and a call that wait for each other the migration gives up.
-const LOCK_TIMEOUT: &str = "500ms";
-/// How often it gives up until it fails: for some eight minutes, so that a long export does not fail an upgrade.
-const MOST_LOCK_FAILURES: u32 = 100;
-
-/// Whether a lock could not be had: `lock_not_available`, or a deadlock.
-fn is_contended(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("55P03" | "40P01"))
-}
-
 /// Whether a connection that comes back is whole. The pool asks so too, but would wait for the answer of a machine that is
 /// gone for as long as TCP does, and keep the connection's place meanwhile.
 async fn whole(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
@@ -231,7 +189,7 @@ async fn whole(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 }
 
 /// A database that starts together with its service is waited for, within bounds.
-async fn patiently(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+pub(crate) async fn patiently(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     const TRIES: u32 = 12;
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     let mut failures = 0;
@@ -291,14 +249,14 @@ async fn answer(connection: &DatabaseConnection) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use carepost_testkit::Servers;
     use sea_orm::TransactionTrait;
-    use sea_orm_migration::{MigrationName, MigrationTrait, async_trait};
 
     use super::*;
 
-    fn settings(url: &str) -> DatabaseSettings {
+    /// Of a database with a single connection.
+    pub(crate) fn settings(url: &str) -> DatabaseSettings {
         let section = "[database]\nmax_connections = 1\nacquire_timeout_ms = 2000\nstatement_timeout_ms = 5000\n";
         let mut reader = Reader::embedded(section, &format!("[database]\nurl = \"{url}\"\n")).unwrap();
         let settings = DatabaseSettings::read(&mut reader);
@@ -315,75 +273,6 @@ mod tests {
         assert!(service.ping().await.is_err(), "there is none left");
         assert!(probe.answers().await);
         assert!(probe.answers().await);
-    }
-
-    struct Two;
-
-    #[async_trait::async_trait]
-    impl MigratorTrait for Two {
-        fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-            vec![Box::new(Both)]
-        }
-    }
-
-    struct Both;
-
-    impl MigrationName for Both {
-        fn name(&self) -> &str {
-            "m0001_expand_both"
-        }
-    }
-
-    #[async_trait::async_trait]
-    impl MigrationTrait for Both {
-        async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            for table in ["one", "two"] {
-                let sql = format!("ALTER TABLE {table} ADD COLUMN more integer");
-                manager.get_connection().execute_unprepared(&sql).await?;
-            }
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn a_migration_and_a_call_that_wait_for_each_other_both_go_well_and_the_call_goes_first() {
-        let servers = Servers::ensure().await;
-        let name = servers.create_database("migrated_under_load").await;
-        let settings = settings(&servers.postgres_url(&name));
-        let service = Database::connect(settings.options(None)).await.unwrap();
-        service
-            .execute_unprepared("CREATE TABLE one (id integer); CREATE TABLE two (id integer)")
-            .await
-            .unwrap();
-        let call = service.begin().await.unwrap();
-        call.execute_unprepared("INSERT INTO two VALUES (1)").await.unwrap();
-        let migrating = tokio::spawn(async move { migrate::<Two>(&settings).await });
-        let watcher = Database::connect(servers.postgres_url(&name)).await.unwrap();
-        let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'two'::regclass";
-        while watcher
-            .query_one_raw(Statement::from_string(DbBackend::Postgres, waits))
-            .await
-            .unwrap()
-            .is_none()
-        {
-            assert!(!migrating.is_finished(), "it did not wait");
-            tokio::task::yield_now().await;
-        }
-        // The migration has the one table, and waits for the other.
-        call.execute_unprepared("INSERT INTO one VALUES (1)").await.unwrap();
-        call.commit().await.unwrap();
-        migrating.await.unwrap().unwrap();
-        watcher
-            .execute_unprepared("SELECT more FROM one, two")
-            .await
-            .unwrap_err();
-        watcher
-            .execute_unprepared("SELECT one.more, two.more FROM one, two")
-            .await
-            .unwrap();
-        service.close().await.unwrap();
-        watcher.close().await.unwrap();
-        servers.drop_database(&name).await;
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ pub mod tls;
 mod clock;
 mod database_fault;
 mod ids;
+mod migrate;
 mod schema;
 mod turn;
 

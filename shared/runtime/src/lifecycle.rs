@@ -147,6 +147,8 @@ impl Lifecycle {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
     use super::*;
 
     const GRACE: Duration = Duration::from_secs(5);
@@ -175,20 +177,21 @@ mod tests {
     async fn what_is_beside_them_lasts_as_long_as_they_do() {
         let life = Lifecycle::default();
         let (last, ends) = tokio::sync::oneshot::channel::<()>();
-        let (held, ended) = tokio::sync::oneshot::channel::<()>();
+        let (held, mut ended) = tokio::sync::oneshot::channel::<()>();
         life.spawn("worker", async { drop(ends.await) });
         life.spawn_beside("beside", async {
             let _held = held;
             std::future::pending().await
         });
         life.stop();
-        let mut running = tokio::spawn(life.run(GRACE));
-        tokio::select! {
-            _ = ended => panic!("it ended first"),
-            _ = &mut running => panic!("there is still work"),
-            () = tokio::task::yield_now() => drop(last),
+        let running = tokio::spawn(life.run(GRACE));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
         }
+        assert_eq!(ended.try_recv(), Err(TryRecvError::Empty), "there is still work");
+        drop(last);
         assert_eq!(running.await.unwrap(), Ok(()));
+        assert!(ended.await.is_err());
 
         let life = Lifecycle::default();
         life.spawn_beside("short", async {});

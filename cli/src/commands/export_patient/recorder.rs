@@ -72,14 +72,14 @@ impl Recorder {
         self.write("OK", size.collect(), 1).await
     }
 
-    /// That it failed. The failure is told whether or not this can be recorded.
-    pub async fn fail(&self, failure: &Failure) {
+    /// That it failed. The failure is told whether or not this could be recorded, which is given back.
+    pub async fn fail(&self, failure: &Failure) -> bool {
         let outcome = match failure.exit {
             Exit::NotFound => "NOT_FOUND",
             Exit::Unavailable => "UNAVAILABLE",
             _ => "ABORTED",
         };
-        let _ = self.write(outcome, Vec::new(), 1).await;
+        self.write(outcome, Vec::new(), 1).await.is_ok()
     }
 
     async fn write(&self, outcome: &str, more: Vec<Subject>, count: usize) -> Result<(), Failure> {

@@ -153,6 +153,11 @@ mod tests {
 
     use super::*;
 
+    async fn served(life: &Lifecycle) -> SocketAddr {
+        let listen = "127.0.0.1:0".parse().ok();
+        serve(MetricsSettings { listen }, life).await.unwrap().unwrap()
+    }
+
     async fn ask(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -165,8 +170,7 @@ mod tests {
     #[tokio::test]
     async fn it_gives_the_metrics_and_nothing_else() {
         let life = Lifecycle::default();
-        let listen = "127.0.0.1:0".parse().ok();
-        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let address = served(&life).await;
         let answer = ask(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert!(answer.contains(OPEN_METRICS), "{answer}");
@@ -190,8 +194,7 @@ mod tests {
     #[tokio::test]
     async fn it_is_alive_whatever_happens_and_ready_while_its_databases_answer() {
         let life = Lifecycle::default();
-        let listen = "127.0.0.1:0".parse().ok();
-        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let address = served(&life).await;
         let status = async |path: &str| {
             let answer = ask(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
             answer.split(' ').nth(1).unwrap_or_default().to_owned()
@@ -230,8 +233,7 @@ mod tests {
     #[tokio::test]
     async fn all_who_ask_at_once_are_answered() {
         let life = Lifecycle::default();
-        let listen = "127.0.0.1:0".parse().ok();
-        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let address = served(&life).await;
         let mut asking = JoinSet::new();
         for _ in 0..100 {
             asking.spawn(ask(address, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -244,8 +246,7 @@ mod tests {
     #[tokio::test]
     async fn it_tells_of_a_process_that_stops_until_it_has_stopped() {
         let life = Lifecycle::default();
-        let listen = "127.0.0.1:0".parse().ok();
-        let address = serve(MetricsSettings { listen }, &life).await.unwrap().unwrap();
+        let address = served(&life).await;
         life.readiness().started();
         life.readiness().database("one", true);
         let (finished, work) = oneshot::channel::<()>();

@@ -147,7 +147,7 @@ impl Guest {
     }
 
     /// Notes that a caller on the connection was known: it keeps its place where places are few.
-    pub fn is_known(&self) {
+    pub fn note_known(&self) {
         self.0.known.store(true, Ordering::Relaxed);
     }
 }
@@ -215,7 +215,7 @@ mod tests {
         after(1).await;
         assert_eq!(traffic.judge(&BOUNDS, None, false), Verdict::Stay);
         assert!(matches!(traffic.judge(&BOUNDS, None, true), Verdict::Cut(_)));
-        Guest::of(&traffic).is_known();
+        Guest::of(&traffic).note_known();
         assert_eq!(traffic.judge(&BOUNDS, None, true), Verdict::Stay);
         drop(call);
     }
@@ -224,7 +224,7 @@ mod tests {
     async fn who_has_no_call_is_asked_to_leave_and_earlier_where_places_are_few() {
         let traffic = Arc::new(Traffic::new());
         traffic.heard(100);
-        Guest::of(&traffic).is_known();
+        Guest::of(&traffic).note_known();
         let call = traffic.call();
         after(70).await;
         assert_eq!(traffic.judge(&BOUNDS, None, true), Verdict::Stay);
