@@ -23,6 +23,10 @@ async fn call(authenticator: &Authenticator, token: &str) -> Result<(), Status> 
 }
 
 async fn authenticator(issuer: &TokenIssuer) -> (Authenticator, tempfile::TempDir) {
+    authenticator_at(issuer, Clock::system()).await
+}
+
+async fn authenticator_at(issuer: &TokenIssuer, clock: Clock) -> (Authenticator, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.json");
     issuer.write_jwks(&file);
@@ -34,7 +38,7 @@ async fn authenticator(issuer: &TokenIssuer) -> (Authenticator, tempfile::TempDi
     let settings = IdentitySettings::read(&mut reader);
     let settings = reader.finish(settings).unwrap();
     let keys = Keys::load(&settings).await;
-    (Authenticator::new(settings, keys, Clock::system()), folder)
+    (Authenticator::new(settings, keys, clock), folder)
 }
 
 #[tokio::test]
@@ -68,6 +72,24 @@ async fn a_bad_token_is_refused_whatever_kind_of_key_its_issuer_has() {
             .await
             .unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_issuer_s_clock_may_differ_by_half_a_minute() {
+    let issuer = TokenIssuer::new("people");
+    let now = Clock::system().now();
+    let (authenticator, _folder) = authenticator_at(&issuer, Clock::manual(now)).await;
+    let valid = async |from: i64, until: i64| {
+        let mut claims = issuer.person_claims("prairie", "staff/1");
+        claims["nbf"] = (now.timestamp() + from).into();
+        claims["exp"] = (now.timestamp() + until).into();
+        let answer = call(&authenticator, &issuer.custom(&claims)).await;
+        answer.map_err(|refused| refused.get_details_error_info().unwrap().reason)
+    };
+    assert_eq!(valid(-600, -30).await, Ok(()));
+    assert_eq!(valid(-600, -31).await, Err("TOKEN_EXPIRED".to_owned()));
+    assert_eq!(valid(30, 600).await, Ok(()));
+    assert_eq!(valid(31, 600).await, Err("TOKEN_EXPIRED".to_owned()));
 }
 
 #[tokio::test]
